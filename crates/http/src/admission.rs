@@ -23,6 +23,10 @@ pub enum Access {
     AnyAdmin,
     /// Callers that prove knowledge of the registration shared secret.
     SharedSecret,
+    /// A page for everybody: the browser session is known if there is one.
+    Page,
+    /// A page for people who have signed in.
+    SignedIn,
 }
 
 /// The states that a route stays open to although they close other routes.
@@ -62,7 +66,7 @@ impl Admission {
     /// Returns true if a request is made with the token of an account, or may be.
     pub fn reads_token(&self) -> bool {
         match self.access {
-            Access::Anybody | Access::SharedSecret => false,
+            Access::Anybody | Access::SharedSecret | Access::Page | Access::SignedIn => false,
             Access::Optional
             | Access::Guest
             | Access::User

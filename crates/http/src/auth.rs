@@ -39,9 +39,11 @@ pub(crate) fn presented(
     admission: Admission,
     headers: &HeaderMap,
     query: &Query,
+    visit: Option<&Visit>,
 ) -> Result<Option<Token>, MatrixError> {
     let required = match admission.access {
         Access::Anybody | Access::SharedSecret => return Ok(None),
+        Access::Page | Access::SignedIn => return Ok(visit.map(|visit| Token::Browser(visit.token_hash()))),
         Access::Optional => false,
         Access::Guest | Access::User | Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin => true,
     };
@@ -59,12 +61,37 @@ pub(crate) fn authenticate<S: State>(
     credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
     let Some(credentials) = credentials else { return Ok(Caller::Nobody) };
-    let caller = S::caller(tx, credentials)?
-        .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
+    let caller = match (S::caller(tx, credentials)?, admission.access) {
+        (Some(caller), _) => caller,
+        (None, Access::Page | Access::SignedIn) => return Ok(Caller::Nobody),
+        (
+            None,
+            Access::Anybody
+            | Access::Optional
+            | Access::Guest
+            | Access::User
+            | Access::SelfOr(_)
+            | Access::Admin(_)
+            | Access::AnyAdmin
+            | Access::SharedSecret,
+        ) => return Err(MatrixError::unknown_token("Invalid access token passed.", false)),
+    };
     match &caller {
         Caller::Nobody => {}
         Caller::Session(session) => check_session(session, admission, credentials)?,
         Caller::Service(service) => check_service(service, credentials)?,
+        Caller::Browser(browser) => {
+            if browser.valid_until_ts <= credentials.now {
+                return Ok(Caller::Nobody);
+            }
+            let checked = check_account(&browser.user, browser.expiration_ts, admission, credentials.now);
+            // A page that needs nobody does without the session of an account that cannot be used.
+            match (checked, admission.access == Access::Page) {
+                (Ok(()), _) => {}
+                (Err(_), true) => return Ok(Caller::Nobody),
+                (Err(refused), false) => return Err(refused),
+            }
+        }
     }
     Ok(caller)
 }
@@ -116,10 +143,20 @@ fn check_session(
     if session.valid_until_ts.is_some_and(|until| until < now) && !admission.open_to.expired_token {
         return Err(MatrixError::unknown_token("Access token has expired", true));
     }
-    if session.expiration_ts.is_some_and(|until| until <= now) && !admission.open_to.expired_account {
+    check_account(&session.user, session.expiration_ts, admission, now)
+}
+
+/// Checks that the account of a caller can be used.
+fn check_account(
+    user: &User,
+    expiration_ts: Option<Millis>,
+    admission: Admission,
+    now: Millis,
+) -> Result<(), MatrixError> {
+    if expiration_ts.is_some_and(|until| until <= now) && !admission.open_to.expired_account {
         return Err(MatrixError::new(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "User account has expired"));
     }
-    if session.user.locked && !admission.open_to.locked {
+    if user.locked && !admission.open_to.locked {
         return Err(MatrixError::locked());
     }
     Ok(())
@@ -127,19 +164,24 @@ fn check_session(
 
 /// Applies the rules of the route table about callers. Refused callers still count as seen.
 pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
-    if !admission.open_to.password_change && caller.session().is_some_and(Session::must_change_password) {
+    if !admission.open_to.password_change && caller.must_change_password() {
         return Err(MatrixError::forbidden(PASSWORD_CHANGE));
     }
     let user = caller.user();
     let open_to_guests = match admission.access {
-        Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret => true,
-        Access::User | Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin => false,
+        Access::Anybody | Access::Optional | Access::Guest | Access::SharedSecret | Access::Page => true,
+        Access::User | Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin | Access::SignedIn => false,
     };
     if !open_to_guests && user.is_some_and(|user| user.is_guest) {
         return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
     }
     match admission.access {
-        Access::Anybody | Access::Optional | Access::SharedSecret => {}
+        Access::Anybody | Access::Optional | Access::SharedSecret | Access::Page => {}
+        Access::SignedIn => {
+            if caller.browser().is_none() {
+                return Err(MatrixError::missing_token("Nobody has signed in"));
+            }
+        }
         Access::Guest | Access::User => {
             if matches!(caller, Caller::Service(_)) {
                 return Err(MatrixError::forbidden(NO_ACCOUNT));
@@ -168,7 +210,11 @@ pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), Matrix
 fn lacks(caller: &Caller, scope: Scope) -> MatrixError {
     MatrixError::forbidden(match caller {
         Caller::Service(_) => format!("The service token lacks the scope {scope}"),
-        Caller::Nobody | Caller::Session(_) if caller.scopes().is_empty() => NO_ADMIN.to_owned(),
-        Caller::Nobody | Caller::Session(_) => format!("Your role lacks the scope {scope}"),
+        Caller::Nobody | Caller::Session(_) | Caller::Browser(_) if caller.scopes().is_empty() => {
+            NO_ADMIN.to_owned()
+        }
+        Caller::Nobody | Caller::Session(_) | Caller::Browser(_) => {
+            format!("Your role lacks the scope {scope}")
+        }
     })
 }

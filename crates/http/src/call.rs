@@ -8,17 +8,21 @@ use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Ctx, MatrixError, Session, User, clock};
+use reeve_model::{BrowserSession, Ctx, MatrixError, Session, User, clock};
+use serde_json::Value;
 
 use crate::admission::Admission;
 use crate::auth;
 use crate::body::Body as JsonBody;
 use crate::caller::{Caller, Credentials};
 use crate::content::Request;
+use crate::family::Family;
+use crate::form;
 use crate::head::Head;
 use crate::json::{self, Object};
 use crate::state::State;
 use crate::unread::{MAX_DRAINED, Slot};
+use crate::visit::FORM_TOKEN;
 
 /// A request at a read-only route: the transaction that authenticated the caller continues, so that one trip to
 /// the database serves both and both see the same state.
@@ -48,6 +52,11 @@ impl<S: State> Reading<'_, S> {
         self.caller.session()
     }
 
+    /// Returns the browser session of the caller. Pages for people who have signed in always have one.
+    pub fn browser(&self) -> Result<&BrowserSession, MatrixError> {
+        present(self.caller, self.caller.browser())
+    }
+
     /// Returns the account of the caller.
     pub fn user(&self) -> Result<&User, MatrixError> {
         present(self.caller, self.caller.user())
@@ -63,7 +72,9 @@ impl<S: State> Reading<'_, S> {
 fn present<T>(caller: &Caller, known: Option<T>) -> Result<T, MatrixError> {
     known.ok_or_else(|| match caller {
         Caller::Service(_) => MatrixError::forbidden(auth::NO_ACCOUNT),
-        Caller::Nobody | Caller::Session(_) => MatrixError::missing_token("Missing access token"),
+        Caller::Nobody | Caller::Session(_) | Caller::Browser(_) => {
+            MatrixError::missing_token("Missing access token")
+        }
     })
 }
 
@@ -75,6 +86,7 @@ pub struct Call<S> {
     pub(crate) caller: Caller,
     /// The body that the route declares.
     pub(crate) request: Option<Arc<Request>>,
+    pub(crate) family: Family,
     pub(crate) body: Slot,
     pub(crate) max_body: usize,
 }
@@ -101,6 +113,11 @@ impl<S: State> Call<S> {
     /// Returns the session of the caller; `None` if an optional token was not sent.
     pub fn optional_session(&self) -> Option<&Session> {
         self.caller.session()
+    }
+
+    /// Returns the browser session of the caller. Pages for people who have signed in always have one.
+    pub fn browser(&self) -> Result<&BrowserSession, MatrixError> {
+        present(&self.caller, self.caller.browser())
     }
 
     /// Returns the acting account.
@@ -153,6 +170,23 @@ impl<S: State> Call<S> {
         let is_required = declared.is_none_or(|request| request.required);
         let body = self.body().await?;
         Ok(T::of(if body.is_empty() && !is_required { Object::new() } else { json::object(&body, may)? }))
+    }
+
+    /// Reads the form that the route declares. At a page, one that is not from a page that was shown to the same browser is
+    /// refused. In debug builds reading a form that the route does not declare panics.
+    pub async fn take_form<T: JsonBody>(&mut self) -> Result<T, MatrixError> {
+        let is_declared = self.request.as_deref().is_some_and(Request::is::<T>);
+        debug_assert!(is_declared, "the route does not declare the form '{}'", T::name());
+        let body = self.body().await?;
+        let mut form = form::object(&self.head.headers, &body)?;
+        if self.family == Family::Page {
+            let token = form.swap_remove(FORM_TOKEN);
+            let token = token.as_ref().and_then(Value::as_str).unwrap_or_default();
+            if !self.head.visit.as_ref().is_some_and(|visit| visit.showed(token)) {
+                return Err(MatrixError::forbidden("The form is not from a page of this browser"));
+            }
+        }
+        Ok(T::of(form))
     }
 
     /// Reads from the database.

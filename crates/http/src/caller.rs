@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use reeve_model::session::hash_token;
-use reeve_model::{Actor, Millis, Scope, Scopes, Service, Session, TokenHash, User, service};
+use reeve_model::{Actor, BrowserSession, Millis, Scope, Scopes, Service, Session, TokenHash, User, service};
 
 /// A token as a request presents it.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub enum Token {
     Access(TokenHash),
     /// The secret of a service token, by its digest.
     Service(TokenHash),
+    /// The cookie of a browser, by the digest of its secret.
+    Browser(TokenHash),
 }
 
 impl Token {
@@ -42,14 +44,24 @@ pub enum Caller {
     Session(Box<Session>),
     /// A service token, which belongs to no account.
     Service(Box<Service>),
+    /// An account, in a browser session.
+    Browser(Box<BrowserSession>),
 }
 
 impl Caller {
     /// Returns the session, if the caller has one.
     pub fn session(&self) -> Option<&Session> {
         match self {
-            Self::Nobody | Self::Service(_) => None,
+            Self::Nobody | Self::Service(_) | Self::Browser(_) => None,
             Self::Session(session) => Some(session),
+        }
+    }
+
+    /// Returns the browser session, if the caller has one.
+    pub fn browser(&self) -> Option<&BrowserSession> {
+        match self {
+            Self::Nobody | Self::Session(_) | Self::Service(_) => None,
+            Self::Browser(browser) => Some(browser),
         }
     }
 
@@ -58,6 +70,7 @@ impl Caller {
         match self {
             Self::Nobody | Self::Service(_) => None,
             Self::Session(session) => Some(&session.user),
+            Self::Browser(browser) => Some(&browser.user),
         }
     }
 
@@ -67,6 +80,7 @@ impl Caller {
             Self::Nobody => Scopes::NONE,
             Self::Session(session) => session.scopes,
             Self::Service(service) => service.scopes,
+            Self::Browser(browser) => browser.scopes,
         }
     }
 
@@ -81,6 +95,16 @@ impl Caller {
             Self::Nobody => None,
             Self::Session(session) => Some(session.actor()),
             Self::Service(service) => Some(service.actor()),
+            Self::Browser(browser) => Some(browser.actor()),
+        }
+    }
+
+    /// Returns true if the person of the caller must change the password before doing anything else that writes.
+    pub(crate) fn must_change_password(&self) -> bool {
+        match self {
+            Self::Nobody | Self::Service(_) => false,
+            Self::Session(session) => session.must_change_password(),
+            Self::Browser(browser) => browser.user.password_change_required,
         }
     }
 }

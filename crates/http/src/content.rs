@@ -9,6 +9,8 @@ use crate::body::Body;
 pub enum Content {
     /// JSON: the name of its schema, and the schema.
     Json(String, Box<RefOr<Schema>>),
+    /// A form: the name of the schema of its fields, and the schema.
+    Form(String, Box<RefOr<Schema>>),
     /// Text of this media type.
     Text(&'static str),
     /// Bytes of any media type.
@@ -29,7 +31,7 @@ pub struct Request {
 impl Request {
     /// Returns true if it is this body.
     pub(crate) fn is<T: Body>(&self) -> bool {
-        matches!(&self.content, Content::Json(name, _) if *name == T::name())
+        matches!(&self.content, Content::Json(name, _) | Content::Form(name, _) if *name == T::name())
     }
 
     /// Returns true if a request without a body is refused: an empty body lacks every required key.
@@ -39,7 +41,10 @@ impl Request {
 
     /// Returns true if its schema has required keys.
     pub(crate) fn has_required_keys(&self) -> bool {
-        matches!(&self.content, Content::Json(_, schema) if serde_json::json!(schema).get("required").is_some())
+        matches!(
+            &self.content,
+            Content::Json(_, schema) | Content::Form(_, schema) if serde_json::json!(schema).get("required").is_some()
+        )
     }
 }
 

@@ -16,22 +16,34 @@ pub enum Family {
     Matrix,
     /// Routes of SCIM (RFC 7644).
     Scim,
+    /// Routes of OAuth 2.0 that programs call (RFC 6749, 5.2).
+    OAuth,
+    /// Pages for people, with errors that are pages.
+    Page,
 }
 
 impl Family {
     /// Returns the family to which a path belongs, whether or not it leads to a route.
     pub fn of(path: &str) -> Self {
-        match path.strip_prefix("/scim/v2") {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Scim,
-            Some(_) | None => Self::Matrix,
+        let is_under =
+            |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_under("/scim/v2") {
+            Self::Scim
+        } else if is_under("/_reeve/oauth") {
+            Self::OAuth
+        } else if is_under("/_reeve/pages") {
+            Self::Page
+        } else {
+            Self::Matrix
         }
     }
 
     /// Returns the media type of its JSON.
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Matrix => "application/json",
+            Self::Matrix | Self::OAuth => "application/json",
             Self::Scim => "application/scim+json",
+            Self::Page => "text/html; charset=utf-8",
         }
     }
 
@@ -40,6 +52,8 @@ impl Family {
         match self {
             Self::Matrix => "MatrixError",
             Self::Scim => "ScimError",
+            Self::OAuth => "OAuthError",
+            Self::Page => "PageError",
         }
     }
 
@@ -48,6 +62,8 @@ impl Family {
         match self {
             Self::Matrix => "errcode",
             Self::Scim => "scimType",
+            Self::OAuth => "error",
+            Self::Page => "",
         }
     }
 
@@ -61,6 +77,13 @@ impl Family {
             Self::Scim if status != 400 => None,
             Self::Scim if matches!(errcode, "M_NOT_JSON" | "M_BAD_JSON") => Some("invalidSyntax"),
             Self::Scim => Some("invalidValue"),
+            Self::OAuth if !errcode.starts_with("M_") && !errcode.starts_with("ORG_") => Some(errcode),
+            Self::OAuth => Some(match status {
+                429 | 503 => "temporarily_unavailable",
+                500..=599 => "server_error",
+                _ => "invalid_request",
+            }),
+            Self::Page => None,
         }
     }
 
@@ -84,6 +107,14 @@ impl Family {
                 }
                 body.insert("detail".to_owned(), json!(error.error));
             }
+            Self::OAuth => {
+                if let Some(code) = self.code(error.status, &error.errcode) {
+                    body.insert("error".to_owned(), json!(code));
+                }
+                body.insert("error_description".to_owned(), json!(error.error));
+            }
+            // The page is made where pages are made.
+            Self::Page => {}
         }
         body
     }
@@ -104,9 +135,21 @@ mod tests {
         for path in ["/scim/v2", "/scim/v2/", "/scim/v2/Users", "/scim/v2/nothing"] {
             assert_eq!(Family::of(path), Family::Scim, "{path}");
         }
-        for path in ["/", "/scim", "/scim/v2x", "/scim/v1/Users", "/_matrix/scim/v2/"] {
+        assert_eq!(Family::of("/_reeve/oauth/token"), Family::OAuth);
+        assert_eq!(Family::of("/_reeve/pages/login"), Family::Page);
+        for path in ["/", "/scim", "/scim/v2x", "/scim/v1/Users", "/_matrix/scim/v2/", "/_reeve/oauthx"] {
             assert_eq!(Family::of(path), Family::Matrix, "{path}");
         }
+    }
+
+    #[test]
+    fn errors_of_oauth() {
+        let body = |error: MatrixError| Value::Object(Family::OAuth.error_body(&error));
+        let shown = |code: &str| json!({ "error": code, "error_description": "no" });
+        assert_eq!(body(MatrixError::new(400, "invalid_grant", "no")), shown("invalid_grant"));
+        assert_eq!(body(MatrixError::invalid_param("no")), shown("invalid_request"));
+        assert_eq!(body(MatrixError::new(429, "M_LIMIT_EXCEEDED", "no")), shown("temporarily_unavailable"));
+        assert_eq!(body(MatrixError::new(500, "M_UNKNOWN", "no")), shown("server_error"));
     }
 
     #[test]

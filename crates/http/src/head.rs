@@ -8,6 +8,7 @@ use reeve_model::{Actor, Ctx, Millis, Scopes};
 
 use crate::base::Base;
 use crate::query::Query;
+use crate::visit::Visit;
 
 /// The values of a path's parameters.
 #[derive(Debug, Default, Clone)]
@@ -48,6 +49,8 @@ pub struct Head<S> {
     pub now: Millis,
     /// The method and the path as sent, for user-interactive authentication.
     pub operation: String,
+    /// The browser, if the route is a page and its cookie was sent.
+    pub visit: Option<Visit>,
 }
 
 impl<S: Deref<Target = Base>> Head<S> {

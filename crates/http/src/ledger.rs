@@ -33,9 +33,13 @@ pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
             let scope = match route.admission.access {
                 Access::Admin(scope) | Access::SelfOr(scope) => format!("`{scope}`"),
                 Access::AnyAdmin => "any".to_owned(),
-                Access::Anybody | Access::Optional | Access::Guest | Access::User | Access::SharedSecret => {
-                    String::new()
-                }
+                Access::Anybody
+                | Access::Optional
+                | Access::Guest
+                | Access::User
+                | Access::SharedSecret
+                | Access::Page
+                | Access::SignedIn => String::new(),
             };
             let open = route.admission.open_to;
             let also = [

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::admission::Access;
 use crate::content::{Content, Request};
 use crate::example;
 use crate::family::Family;
+use crate::form;
 use crate::param::{Kind, Param};
 use crate::route::{Limit, Route, Success};
 
@@ -22,6 +24,8 @@ pub(crate) fn access_text(access: Access) -> &'static str {
         Access::SelfOr(_) => "accounts about themselves and what is theirs, and server administrators",
         Access::Admin(_) | Access::AnyAdmin => "server administrators",
         Access::SharedSecret => "holders of the registration shared secret",
+        Access::Page => "anybody, in a browser",
+        Access::SignedIn => "accounts, in a browser in which they signed in",
     }
 }
 
@@ -33,6 +37,7 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
     let known = [
         (Family::Matrix.error_schema().to_owned(), matrix_error()),
         (Family::Scim.error_schema().to_owned(), scim_error()),
+        (Family::OAuth.error_schema().to_owned(), oauth_error()),
         ("Interactive".to_owned(), interactive()),
         ("Empty".to_owned(), json!({ "type": "object", "additionalProperties": false })),
     ];
@@ -42,7 +47,7 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
         }
         let contents = route.doc.successes.iter().map(|success| &success.content);
         for content in contents.chain(route.doc.request.as_ref().map(|request| &request.content)) {
-            if let Content::Json(name, schema) = content {
+            if let Content::Json(name, schema) | Content::Form(name, schema) = content {
                 schemas.insert(name.clone(), json!(schema));
             }
         }
@@ -77,6 +82,11 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
                 "scheme": "bearer",
                 "description": "The access token of a session, or a service token. Where an operation names a scope, the \
                                 caller must hold it; administrators hold every scope.",
+            }, "browserSession": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "__Host-reeve",
+                "description": "The cookie of a browser in which a person signed in.",
             } },
         },
     })
@@ -151,6 +161,17 @@ fn scim_error() -> Value {
     })
 }
 
+fn oauth_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error", "error_description"],
+        "properties": {
+            "error": { "type": "string", "description": "The error code, for programs." },
+            "error_description": { "type": "string", "description": "The error text, for developers." },
+        },
+    })
+}
+
 /// Returns the schema of the response to user-interactive authentication that is not complete.
 fn interactive() -> Value {
     let text = json!({ "type": "string" });
@@ -188,6 +209,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     let mut all: Vec<Refusal> =
         doc.errors.iter().map(|(status, code, when)| Refusal { status: *status, code, when }).collect();
     let mut add = |status, code, when| all.push(Refusal { status, code, when });
+    let access = route.admission.access;
     if route.paths.iter().any(|path| path.contains('{')) {
         add(400, "M_INVALID_PARAM", "the path contains a NUL character");
     }
@@ -199,6 +221,23 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
     }
     if doc.query.iter().any(|param| matches!(param.kind, Kind::Text | Kind::Texts | Kind::Choice(_))) {
         add(400, "M_UNKNOWN", "a query parameter has an invalid encoding");
+    }
+    let takes_form = doc.request.as_ref().is_some_and(|request| matches!(request.content, Content::Form(..)));
+    if takes_form {
+        add(400, "M_INVALID_PARAM", "the body is not a form, contains a NUL character, or a field twice");
+        if route.family() == Family::Page {
+            add(403, "M_FORBIDDEN", "the form is not from a page that was shown to the browser");
+        }
+    }
+    if access == Access::SignedIn {
+        if route.method != Method::GET {
+            add(401, "M_MISSING_TOKEN", "nobody has signed in");
+        }
+        add(401, "M_USER_LOCKED", "the account is locked");
+        add(403, "ORG_MATRIX_EXPIRED_ACCOUNT", "the validity of the account has ended");
+        if !route.admission.open_to.password_change {
+            add(403, "M_FORBIDDEN", "the password must be changed first");
+        }
     }
     let takes_json = doc.request.as_ref().is_some_and(|request| matches!(request.content, Content::Json(..)));
     if takes_json {
@@ -213,7 +252,6 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(408, "M_UNKNOWN", "the body is sent too slowly");
         add(413, "M_TOO_LARGE", "the body is too large");
     }
-    let access = route.admission.access;
     let administers = matches!(access, Access::SelfOr(_) | Access::Admin(_) | Access::AnyAdmin);
     if route.admission.reads_token() {
         add(401, "M_MISSING_TOKEN", "there is no access token, or more than one");
@@ -284,6 +322,10 @@ fn error_responses<S>(route: &Route<S>) -> Map<String, Value> {
         texts.push(code.map_or_else(|| when.to_owned(), |code| format!("`{code}`: {when}")));
     }
     let response = |(status, (codes, texts)): (u16, (Vec<&str>, Vec<String>))| {
+        if family == Family::Page {
+            let content = json!({ family.media_type(): { "schema": { "type": "string" } } });
+            return (status.to_string(), json!({ "description": texts.join("; "), "content": content }));
+        }
         let known =
             if codes.is_empty() { json!({}) } else { json!({ family.code_key(): { "enum": codes } }) };
         let error = json!({ "allOf": [reference(family.error_schema())], "properties": known });
@@ -317,6 +359,7 @@ fn media_types(
             let example = example.cloned().unwrap_or_else(|| example::of(&schema, schemas));
             Some(json!({ family.media_type(): { "schema": schema, "example": example } }))
         }
+        Content::Form(name, _) => Some(json!({ form::MEDIA_TYPE: { "schema": reference(name) } })),
         Content::Text(media_type) => Some(json!({ *media_type: { "schema": { "type": "string" } } })),
         Content::Bytes => Some(json!({ "*/*": {} })),
         Content::Nothing => None,
@@ -408,8 +451,14 @@ fn operation<S>(
         }
         responses.insert(status.to_string(), Value::Object(response));
     }
+    if route.admission.access == Access::SignedIn && route.method == Method::GET {
+        let text = "Nobody has signed in, or the request is done: the browser continues at another page";
+        responses.insert("303".to_owned(), json!({ "description": text }));
+    }
     let security = match route.admission.access {
         Access::Anybody | Access::SharedSecret => json!([{}]),
+        Access::Page => json!([{}, { "browserSession": [] }]),
+        Access::SignedIn => json!([{ "browserSession": [] }]),
         Access::Optional => json!([{}, { "accessToken": [] }]),
         Access::Guest | Access::User | Access::SelfOr(_) | Access::AnyAdmin => json!([{ "accessToken": [] }]),
         Access::Admin(scope) => json!([{ "accessToken": [scope] }]),
@@ -445,6 +494,10 @@ fn operation<S>(
 pub(crate) fn tag(path: &str) -> &'static str {
     if path.starts_with("/_synapse/admin") {
         "Synapse admin API"
+    } else if path.starts_with("/_reeve/oauth") {
+        "OAuth 2.0"
+    } else if path.starts_with("/_reeve/pages") {
+        "Pages"
     } else if path.starts_with("/_reeve") {
         "Reeve admin API"
     } else if path.starts_with("/scim") {

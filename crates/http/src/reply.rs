@@ -60,6 +60,22 @@ pub fn empty() -> Answer {
     ok(&serde_json::Map::new())
 }
 
+/// Returns a page.
+pub fn page(status: StatusCode, html: String) -> Response {
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Family::Page.media_type()));
+    response
+}
+
+/// Returns 303: the client continues with GET at this address.
+pub fn see_other(location: &str) -> Answer {
+    let mut response = nothing(StatusCode::SEE_OTHER);
+    let location = HeaderValue::try_from(location).map_err(MatrixError::internal)?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
 /// Returns 200 with a text body.
 pub fn text(content_type: &'static str, body: String) -> Answer {
     let mut response = Response::new(Body::from(body));

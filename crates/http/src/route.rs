@@ -279,6 +279,14 @@ impl<S> Route<S> {
         self
     }
 
+    /// Sets the request body, a form, which the handler reads with [`Call::take_form`].
+    pub fn takes_form<T: Body>(mut self) -> Self {
+        T::schemas(&mut self.doc.schemas);
+        let content = Content::Form(T::name().into_owned(), Box::new(T::schema()));
+        self.doc.request = Some(Arc::new(Request { content, required: true }));
+        self
+    }
+
     /// Adds a successful JSON response. A route may have several, of different statuses.
     pub fn returns<T: utoipa::ToSchema>(mut self, status: u16) -> Self {
         let content = self.json::<T>();

@@ -26,9 +26,10 @@ use crate::query::Query;
 use crate::reply::{self, Answer};
 use crate::route::{Handler, Limit, ReadHandler, Route};
 use crate::router::{Found, Router};
-use crate::state::State;
+use crate::state::{Refused, State};
 use crate::unread::{MAX_DRAINED, Slot, Unread, content_length};
 use crate::unsent::{Owner, Unsent};
+use crate::visit::Visit;
 
 /// The HTTP service: the routes and the state of the server.
 pub struct Service<S> {
@@ -46,6 +47,7 @@ const SERVER: &str = concat!("Reeve/", env!("CARGO_PKG_VERSION"));
 /// A request, before its route is known.
 struct Arrival {
     parts: Parts,
+    family: Family,
     body: Slot,
     /// The address of the client.
     address: IpAddr,
@@ -74,6 +76,7 @@ impl<S: State> Service<S> {
         let request_id: Arc<str> = Arc::from(format!("{}-{number}", self.request_prefix));
         let (parts, body) = request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
+        let family = Family::of(parts.uri.path());
         let unread = Unread::new(&parts.headers, body);
         let address = self.app.http.client_ip(peer, &parts.headers);
         let ip: Arc<str> = Arc::from(address.to_string());
@@ -82,20 +85,20 @@ impl<S: State> Service<S> {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-            decorate(response.headers_mut(), &request_id);
+            decorate(response.headers_mut(), family, &request_id);
             end(&mut response, version, unread).await;
             return response;
         }
 
         let span = tracing::span!(Level::INFO, "request", id = &*request_id, ip = &*ip);
         let arrival =
-            Arrival { parts, body: unread.slot(), address, ip, request_id: Arc::clone(&request_id) };
+            Arrival { parts, family, body: unread.slot(), address, ip, request_id: Arc::clone(&request_id) };
         let (route, mut response) = self.handle(arrival).instrument(span.clone()).await;
         end(&mut response, version, unread).await;
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
-        decorate(response.headers_mut(), &request_id);
+        decorate(response.headers_mut(), family, &request_id);
         let (status, took) = (response.status().as_u16(), started.elapsed());
         self.app.metrics.answered(method.as_str(), &route, status, took);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -114,14 +117,14 @@ impl<S: State> Service<S> {
 
     async fn handle(&self, arrival: Arrival) -> (Arc<str>, Response) {
         let parts = &arrival.parts;
-        let family = Family::of(parts.uri.path());
+        let errors = Errors::new(&self.app, &arrival);
         if let Err(refused) = check_host(parts) {
-            return (Arc::from("unknown"), reply::error(family, &refused));
+            return (Arc::from("unknown"), errors.response(&refused));
         }
         match self.router.find(&parts.method, parts.uri.path()) {
-            Found::Nothing => (Arc::from("unknown"), reply::error(family, &MatrixError::unrecognized(404))),
+            Found::Nothing => (Arc::from("unknown"), errors.response(&MatrixError::unrecognized(404))),
             Found::MethodNotAllowed(allowed) => {
-                let mut response = reply::error(family, &MatrixError::unrecognized(405));
+                let mut response = errors.response(&MatrixError::unrecognized(405));
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -142,7 +145,7 @@ impl<S: State> Service<S> {
                         if error.status == 429 {
                             tokio::time::sleep(LIMITED_PAUSE).await;
                         }
-                        reply::error(family, &error)
+                        errors.response(&error)
                     }
                 };
                 (pattern, response)
@@ -151,13 +154,14 @@ impl<S: State> Service<S> {
     }
 
     async fn run(&self, route: Arc<Route<S>>, params: Params, arrival: Arrival) -> Answer {
-        let Arrival { parts, body, address, ip, request_id } = arrival;
+        let Arrival { parts, family, body, address, ip, request_id } = arrival;
         let app = &self.app;
         if let Some(before) = route.before {
             before(&params)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
-        let token = auth::presented(route.admission, &parts.headers, &query)?;
+        let visit = visit(app, family, &parts.headers);
+        let token = auth::presented(route.admission, &parts.headers, &query, visit.as_ref())?;
         let now = app.clock.now();
         let credentials = token.map(|token| Credentials { token, ip: address, now });
         let head = Head {
@@ -169,6 +173,7 @@ impl<S: State> Service<S> {
             now,
             operation: format!("{} {}", parts.method, parts.uri.path()),
             headers: parts.headers,
+            visit,
         };
         let (owner, response) = match &route.handler {
             Handler::Read(handler) => read(&route, Arc::clone(handler), head, credentials).await?,
@@ -197,11 +202,50 @@ impl<S: State> Service<S> {
                 let request = route.doc.request.clone();
                 (
                     owner,
-                    handler(Call { head, admission, credentials, caller, request, body, max_body }).await?,
+                    handler(Call { head, admission, credentials, caller, request, family, body, max_body })
+                        .await?,
                 )
             }
         };
         self.unsent.hold(&owner, route.repeatable, response)
+    }
+}
+
+/// Returns the browser of a request for a page.
+fn visit<S: State>(app: &S, family: Family, headers: &HeaderMap) -> Option<Visit> {
+    match family {
+        Family::Page => Visit::find(headers, app.http.secure_cookies),
+        Family::Matrix | Family::Scim | Family::OAuth => None,
+    }
+}
+
+/// The form that errors of a request have.
+enum Errors<S> {
+    /// Data for programs.
+    Data(Family),
+    /// Pages for people.
+    Pages(Arc<S>, Box<Refused>),
+}
+
+impl<S: State> Errors<S> {
+    fn new(app: &Arc<S>, arrival: &Arrival) -> Self {
+        match arrival.family {
+            Family::Matrix | Family::Scim | Family::OAuth => Self::Data(arrival.family),
+            Family::Page => {
+                let (parts, request_id) = (&arrival.parts, Arc::clone(&arrival.request_id));
+                let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+                let visit = visit(&**app, arrival.family, &parts.headers);
+                let (method, headers) = (parts.method.clone(), parts.headers.clone());
+                Self::Pages(Arc::clone(app), Box::new(Refused { method, target, headers, visit, request_id }))
+            }
+        }
+    }
+
+    fn response(&self, error: &MatrixError) -> Response {
+        match self {
+            Self::Data(family) => reply::error(*family, error),
+            Self::Pages(app, refused) => app.error_page(refused, error),
+        }
     }
 }
 
@@ -268,6 +312,7 @@ fn owner(caller: &Caller, ip: &Arc<str>) -> Owner {
         Caller::Nobody => Owner::Address(Arc::clone(ip)),
         Caller::Session(session) => Owner::Account(session.user.num),
         Caller::Service(service) => Owner::Service(service.num),
+        Caller::Browser(browser) => Owner::Account(browser.user.num),
     }
 }
 
@@ -285,7 +330,8 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
     let session = match caller {
         Caller::Session(session) => session,
         Caller::Service(service) => return limiter.check(Bucket::ServiceToken(service.num), now),
-        Caller::Nobody => {
+        // Pages have no limits but those by address.
+        Caller::Nobody | Caller::Browser(_) => {
             return match limit {
                 Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),
                 Limit::Login => limiter.check(Bucket::LoginAddress(ip.to_owned()), now),
@@ -325,8 +371,8 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
     limiter.switchable(session, bucket, now)
 }
 
-/// Adds the headers of every response.
-fn decorate(headers: &mut HeaderMap, request_id: &str) {
+/// Adds the headers of every response. Scripts of other sites may call everything except pages.
+fn decorate(headers: &mut HeaderMap, family: Family, request_id: &str) {
     const CORS: [(HeaderName, HeaderValue); 4] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
         (
@@ -344,7 +390,25 @@ fn decorate(headers: &mut HeaderMap, request_id: &str) {
             ),
         ),
     ];
-    headers.extend(CORS);
+    const PAGE: [(HeaderName, HeaderValue); 4] = [
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    ];
+    const POLICY: HeaderValue = HeaderValue::from_static(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; \
+         base-uri 'none'",
+    );
+    match family {
+        Family::Matrix | Family::Scim | Family::OAuth => headers.extend(CORS),
+        Family::Page => {
+            headers.extend(PAGE);
+            if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+                headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+            }
+        }
+    }
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
     if !headers.contains_key(header::CACHE_CONTROL) {
         let no_cache = HeaderValue::from_static("no-cache, no-store, must-revalidate");

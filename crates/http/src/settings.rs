@@ -19,6 +19,8 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// Maximum number of bytes of responses in memory that clients have not read yet.
     pub max_unsent: usize,
+    /// True if browsers reach the server with TLS: then its cookies are for TLS alone.
+    pub secure_cookies: bool,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -31,6 +33,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(10),
             max_unsent: 256 * 1024 * 1024,
+            secure_cookies: true,
             trusted_proxies: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Basic types of Reeve: identifiers, accounts, sessions, the Matrix error, time and randomness. No I/O, no async.
 
+pub mod browser;
 pub mod clock;
 pub mod ctx;
 pub mod effect;
@@ -16,6 +17,7 @@ pub mod token;
 pub mod user;
 pub mod word;
 
+pub use browser::BrowserSession;
 pub use clock::Clock;
 pub use ctx::{Actor, Ctx};
 pub use effect::Effect;
