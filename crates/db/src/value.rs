@@ -1,7 +1,7 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind, JobState,
-    KeptNum, KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution,
-    RetentionRule, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
+    ActorKind, BatchNum, BatchOutcome, Consent, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind,
+    JobState, KeptNum, KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution,
+    ResponseMode, RetentionRule, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -130,7 +130,7 @@ words! {
     DeliveryKind: "a kind of delivery", ReportKind: "a kind of report", ReportState: "the state of a report",
     Resolution: "the resolution of a report", HappeningKind: "the kind of a happening",
     BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key", RetentionRule: "a rule of retention",
-    ExportState: "the state of an export"
+    ExportState: "the state of an export", ResponseMode: "a response mode", Consent: "the answer of a person"
 }
 
 impl ToValue for Effect {

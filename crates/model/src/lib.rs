@@ -32,6 +32,6 @@ pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
-    ActorKind, BatchOutcome, BuiltInRole, DeliveryKind, ExportState, HappeningKind, JobState, KeyUsage,
-    Membership, ReportAct, ReportKind, ReportState, Resolution, RetentionRule, Scope,
+    ActorKind, BatchOutcome, BuiltInRole, Consent, DeliveryKind, ExportState, HappeningKind, JobState,
+    KeyUsage, Membership, ReportAct, ReportKind, ReportState, Resolution, ResponseMode, RetentionRule, Scope,
 };

@@ -329,6 +329,25 @@ words! {
         IpAddresses = "ip_addresses",
     }
 
+    /// The part of a redirect URI that holds the response to an authorisation request (OAuth 2.0 Multiple Response Type Encoding
+    /// Practices, 2.1).
+    ResponseMode {
+        /// The query string.
+        Query = "query",
+        /// The fragment.
+        Fragment = "fragment",
+    }
+
+    /// The answer of a person to a request of a client.
+    Consent {
+        /// There is none yet.
+        Waiting = "waiting",
+        /// The client may act for the account.
+        Given = "given",
+        /// The client may not.
+        Refused = "refused",
+    }
+
     /// The kind of an [`Actor`](crate::Actor), as the audit log stores it.
     ActorKind {
         /// An account.

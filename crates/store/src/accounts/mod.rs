@@ -9,6 +9,10 @@ pub mod features;
 pub mod filters;
 pub mod kept;
 pub mod login_tokens;
+pub mod oauth_clients;
+pub mod oauth_device_requests;
+pub mod oauth_requests;
+pub mod oauth_sessions;
 pub mod openid_tokens;
 pub mod profile_fields;
 pub mod ratelimits;
@@ -28,6 +32,10 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     access_tokens::STATEMENTS,
     uia_sessions::STATEMENTS,
     login_tokens::STATEMENTS,
+    oauth_clients::STATEMENTS,
+    oauth_device_requests::STATEMENTS,
+    oauth_requests::STATEMENTS,
+    oauth_sessions::STATEMENTS,
     openid_tokens::STATEMENTS,
     refresh_tokens::STATEMENTS,
     account_data::STATEMENTS,

@@ -9,8 +9,9 @@ reeve_db::statements! {
     PREDECESSOR = "SELECT token_hash, access_token_hash FROM refresh_tokens WHERE successor = $1";
     OF_ACCESS_TOKEN = "SELECT token_hash FROM refresh_tokens WHERE user_num = $1 AND device_id = $2 \
                        AND access_token_hash = $3";
-    INSERT = "INSERT INTO refresh_tokens (token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts) \
-              VALUES ($1, $2, $3, $4, $5, $6)";
+    OF_FAMILY = "SELECT user_num, device_id FROM refresh_tokens WHERE family_hash = $1 LIMIT 1";
+    INSERT = "INSERT INTO refresh_tokens (token_hash, family_hash, user_num, device_id, access_token_hash, valid_until_ts, \
+              created_ts) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     SET_SUCCESSOR = "UPDATE refresh_tokens SET successor = $2 WHERE token_hash = $1";
     DELETE = "DELETE FROM refresh_tokens WHERE token_hash = $1";
     DELETE_OF_DEVICE = "DELETE FROM refresh_tokens WHERE user_num = $1 AND device_id = $2";
@@ -72,11 +73,29 @@ pub fn of_access_token(
     tx.query_opt(&OF_ACCESS_TOKEN, &params![user_num, device_id, access_token_hash], |row| row.get(0))
 }
 
+/// The session that a refresh token belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The account.
+    pub user_num: UserNum,
+    /// The device.
+    pub device_id: String,
+}
+
+/// Returns the session whose refresh tokens share a part with this digest.
+pub fn of_family(tx: &ReadTx<'_>, family_hash: &TokenHash) -> Result<Option<Refreshed>, DbError> {
+    tx.query_opt(&OF_FAMILY, &params![family_hash], |row| {
+        Ok(Refreshed { user_num: row.get(0)?, device_id: row.get(1)? })
+    })
+}
+
 /// A refresh token to store.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRefreshToken<'a> {
     /// Its digest.
     pub token_hash: &'a TokenHash,
+    /// The digest of the part that all refresh tokens of the session share.
+    pub family_hash: &'a TokenHash,
     /// The account.
     pub user_num: UserNum,
     /// The device.
@@ -91,9 +110,15 @@ pub struct NewRefreshToken<'a> {
 
 /// Stores a refresh token.
 pub fn insert(tx: &mut Tx<'_>, new: &NewRefreshToken<'_>) -> Result<(), DbError> {
-    let NewRefreshToken { token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts } =
-        *new;
-    let params = params![token_hash, user_num, device_id, access_token_hash, valid_until_ts, created_ts];
+    let params = params![
+        new.token_hash,
+        new.family_hash,
+        new.user_num,
+        new.device_id,
+        new.access_token_hash,
+        new.valid_until_ts,
+        new.created_ts
+    ];
     tx.execute(&INSERT, &params)?;
     Ok(())
 }
