@@ -6,8 +6,8 @@ use reeve_db::{DbError, Tx};
 use reeve_model::{Ctx, Millis, User, UserNum};
 use reeve_store::devices::{self, Device};
 use reeve_store::{
-    access_tokens, cross_signing, dehydrated_devices, device_changes, keys, pushers, refresh_tokens, sliding,
-    to_device,
+    access_tokens, cross_signing, dehydrated_devices, device_changes, keys, oauth_sessions, pushers,
+    refresh_tokens, sliding, to_device,
 };
 use serde_json::json;
 
@@ -112,6 +112,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Res
     cross_signing::delete_of_target(tx, user_num, device_id)?;
     to_device::orphan(tx, user_num, device_id)?;
     dehydrated_devices::delete_of_device(tx, user_num, device_id)?;
+    oauth_sessions::delete_of_device(tx, user_num, device_id)?;
     devices::delete(tx, user_num, device_id)
 }
 

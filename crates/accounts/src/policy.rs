@@ -23,6 +23,8 @@ pub struct Policy {
     pub token_lifetime_ms: Option<i64>,
     /// The lifetime of an access token that can be refreshed, in milliseconds.
     pub refreshable_token_lifetime_ms: i64,
+    /// The lifetime of an access token of a client of OAuth 2.0, in milliseconds.
+    pub oauth_token_lifetime_ms: i64,
     /// The lifetime of a refresh token, in milliseconds; `None` if it ends only by revocation.
     pub refresh_token_lifetime_ms: Option<i64>,
     /// True if a session can request a login token for another device.
@@ -114,6 +116,7 @@ impl Default for Policy {
             password_rules: PasswordRules::default(),
             token_lifetime_ms: None,
             refreshable_token_lifetime_ms: 300_000,
+            oauth_token_lifetime_ms: 300_000,
             refresh_token_lifetime_ms: None,
             login_via_existing_session: false,
             extra_user_types: Vec::new(),

@@ -7,10 +7,11 @@ use reeve_model::session::hash_token;
 use reeve_model::{Actor, Ctx, HappeningKind, Millis, Scope, Session, TokenHash, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::happenings::{self, NewHappening};
-use reeve_store::refresh_tokens::NewRefreshToken;
+use reeve_store::oauth_sessions::OAuthSession;
+use reeve_store::refresh_tokens::{NewRefreshToken, Refreshed};
 use reeve_store::{
-    dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, roles,
-    users,
+    dehydrated_devices, device_changes, devices, login_tokens, oauth_device_requests, oauth_requests,
+    oauth_sessions, openid_tokens, pushers, refresh_tokens, roles, users,
 };
 use serde_json::json;
 
@@ -28,6 +29,12 @@ pub const LOGIN_TOKEN_MS: i64 = 120_000;
 pub const OPENID_TOKEN_MS: i64 = 3_600_000;
 /// The maximum number of valid OpenID tokens of an account; the oldest ones end.
 const MAX_OPENID_TOKENS: i64 = 50;
+/// The beginning of a refresh token.
+const REFRESH_TOKEN: &str = "rvr_";
+/// The number of characters after the beginning that all refresh tokens of a session share: their family.
+const FAMILY_LENGTH: usize = 24;
+/// The number of the other characters.
+const SECRET_LENGTH: usize = 24;
 
 /// A session to begin.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +47,20 @@ pub struct NewSession {
     pub refreshable: bool,
 }
 
+/// The consent from which a session with OAuth 2.0 begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The client.
+    pub client_id: String,
+    /// The scope.
+    pub scope: String,
+}
+
 /// The tokens of a session, which only its client may know.
 #[derive(Clone)]
 pub struct Issued {
+    /// The account.
+    pub user_num: UserNum,
     /// The access token.
     pub access_token: String,
     /// The device.
@@ -72,6 +90,29 @@ pub fn create(
     user: &User,
     new: &NewSession,
 ) -> Result<Issued, Error> {
+    begin(tx, ctx, policy, user, new, None)
+}
+
+/// Begins a session, as [`create`] does, for a client of OAuth 2.0.
+pub fn create_granted(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    new: &NewSession,
+    grant: &Grant,
+) -> Result<Issued, Error> {
+    begin(tx, ctx, policy, user, new, Some(grant))
+}
+
+fn begin(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    new: &NewSession,
+    grant: Option<&Grant>,
+) -> Result<Issued, Error> {
     check(new)?;
     let device_id = new.device_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| random::capitals(10));
     let name = new.initial_device_display_name.as_deref();
@@ -93,15 +134,34 @@ pub fn create(
     } else {
         end_tokens(tx, user.num, &device_id)?;
     }
-    let to = Recipient { user_num: user.num, device_id, refreshable: new.refreshable };
+    if let Some(Grant { client_id, scope }) = grant {
+        let session =
+            OAuthSession { client_id: client_id.clone(), scope: scope.clone(), created_ts: ctx.now };
+        oauth_sessions::insert(tx, user.num, &device_id, &session)?;
+    }
+    let lifetime_ms = if new.refreshable {
+        Some(refreshable_ms(policy, grant.is_some()))
+    } else {
+        policy.token_lifetime_ms
+    };
+    let family = new.refreshable.then(|| random::secret(FAMILY_LENGTH));
+    let to = Recipient { user_num: user.num, device_id, lifetime_ms, family };
     Ok(issue(tx, ctx, policy, to, Confirmation::AtOnce)?)
+}
+
+/// Returns the lifetime of an access token that can be refreshed, in milliseconds.
+fn refreshable_ms(policy: &Policy, is_oauth: bool) -> i64 {
+    if is_oauth { policy.oauth_token_lifetime_ms } else { policy.refreshable_token_lifetime_ms }
 }
 
 /// The session for which tokens are issued.
 struct Recipient {
     user_num: UserNum,
     device_id: String,
-    refreshable: bool,
+    /// The lifetime of the access token, in milliseconds.
+    lifetime_ms: Option<i64>,
+    /// The family of its refresh tokens, if it has any.
+    family: Option<String>,
 }
 
 /// The time at which tokens replace the former tokens of their session.
@@ -121,11 +181,9 @@ fn issue(
     to: Recipient,
     confirmation: Confirmation,
 ) -> Result<Issued, DbError> {
-    let Recipient { user_num, device_id, refreshable } = to;
+    let Recipient { user_num, device_id, lifetime_ms, family } = to;
     let access_token = format!("rva_{}", random::secret(40));
     let token_hash = hash_token(&access_token);
-    let lifetime =
-        if refreshable { Some(policy.refreshable_token_lifetime_ms) } else { policy.token_lifetime_ms };
     access_tokens::insert(
         tx,
         &NewAccessToken {
@@ -133,19 +191,20 @@ fn issue(
             owner_num: user_num,
             acting_num: user_num,
             device_id: Some(&device_id),
-            valid_until_ts: lifetime.map(|lifetime| ctx.now.plus(lifetime)),
+            valid_until_ts: lifetime_ms.map(|lifetime| ctx.now.plus(lifetime)),
             created_ts: ctx.now,
             unconfirmed: confirmation == Confirmation::AtFirstUse,
         },
     )?;
-    let refresh_token = refreshable.then(|| format!("rvr_{}", random::secret(40)));
-    if let Some(refresh_token) = &refresh_token {
+    let refresh_token =
+        family.as_ref().map(|family| format!("{REFRESH_TOKEN}{family}{}", random::secret(SECRET_LENGTH)));
+    if let (Some(refresh_token), Some(family)) = (&refresh_token, &family) {
         let valid_until = policy.refresh_token_lifetime_ms.map(|lifetime| ctx.now.plus(lifetime));
-        let refresh_hash = hash_token(refresh_token);
         refresh_tokens::insert(
             tx,
             &NewRefreshToken {
-                token_hash: &refresh_hash,
+                token_hash: &hash_token(refresh_token),
+                family_hash: &hash_token(family),
                 user_num,
                 device_id: &device_id,
                 access_token_hash: &token_hash,
@@ -154,21 +213,43 @@ fn issue(
             },
         )?;
     }
-    Ok(Issued { access_token, device_id, expires_in_ms: lifetime, refresh_token })
+    Ok(Issued { user_num, access_token, device_id, expires_in_ms: lifetime_ms, refresh_token })
 }
 
-/// Exchanges a refresh token. The old tokens work until one of the new ones is used, so that a client can repeat the
-/// request if the response was lost; a repetition replaces the unused tokens.
-pub fn refresh(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, refresh_token: &str) -> Result<Issued, Error> {
-    if !refresh_token.starts_with("rvr_") {
-        return Err(Error::BadRefreshToken("invalid refresh token", false));
-    }
+/// Exchanges a refresh token of a client of OAuth 2.0, or of another one if `client_id` is `None`. The old tokens work until
+/// one of the new ones is used, so that a client can repeat the request if the response was lost; a repetition replaces the
+/// unused tokens.
+///
+/// A token of the same family as those of a session that does not work any more was copied: either its client presents it or a
+/// thief. The refusal inside the result has then ended the tokens of the session (RFC 9700, 4.14.2); the device stays, so that
+/// its person can log in again with its keys. The outer error changes nothing.
+pub fn refresh(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    refresh_token: &str,
+    client_id: Option<&str>,
+) -> Result<Result<Issued, Error>, Error> {
+    let refused = |text, soft_logout| Ok(Err(Error::BadRefreshToken(text, soft_logout)));
+    // In a token from before there were families, the same characters become the family of those that follow.
+    let family = refresh_token.strip_prefix(REFRESH_TOKEN).and_then(|rest| rest.get(..FAMILY_LENGTH));
+    let Some(family) = family else { return refused("invalid refresh token", false) };
     let old_hash = hash_token(refresh_token);
     let Some(old) = refresh_tokens::find(tx, &old_hash)? else {
-        return Err(Error::BadRefreshToken("refresh token does not exist", false));
+        let Some(Refreshed { user_num, device_id }) = refresh_tokens::of_family(tx, &hash_token(family))?
+        else {
+            return refused("refresh token does not exist", false);
+        };
+        tracing::warn!(%user_num, %device_id, "a refresh token was used again, and its session has ended");
+        end_tokens(tx, user_num, &device_id)?;
+        return refused("The refresh token was used before, so its session has ended", true);
     };
+    let session = oauth_sessions::find(tx, old.user_num, &old.device_id)?;
+    if session.as_ref().map(|session| session.client_id.as_str()) != client_id {
+        return refused("The refresh token is not for this client", false);
+    }
     if old.valid_until_ts.is_some_and(|until| until < ctx.now) {
-        return Err(Error::BadRefreshToken("The supplied refresh token has expired", true));
+        return refused("The supplied refresh token has expired", true);
     }
     if let Some(unused) = old.successor
         && let Some(token) = refresh_tokens::find(tx, &unused)?
@@ -177,12 +258,17 @@ pub fn refresh(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, refresh_token: &str)
         refresh_tokens::delete(tx, &unused)?;
     }
     drop_predecessor(tx, &old_hash)?;
-    let to = Recipient { user_num: old.user_num, device_id: old.device_id, refreshable: true };
+    let to = Recipient {
+        user_num: old.user_num,
+        device_id: old.device_id,
+        lifetime_ms: Some(refreshable_ms(policy, session.is_some())),
+        family: Some(family.to_owned()),
+    };
     let issued = issue(tx, ctx, policy, to, Confirmation::AtFirstUse)?;
     if let Some(new) = &issued.refresh_token {
         refresh_tokens::set_successor(tx, &old_hash, &hash_token(new))?;
     }
-    Ok(issued)
+    Ok(Ok(issued))
 }
 
 /// Confirms a token that a refresh issued, at its first use: the tokens that it replaces stop working.
@@ -309,7 +395,7 @@ impl Spared {
 }
 
 /// Ends every session of an account: its devices with their pushers and keys, the access tokens that it owns (login-as
-/// tokens included), and refresh, login and OpenID tokens.
+/// tokens included), refresh, login and OpenID tokens, and what clients of OAuth 2.0 could begin a session with.
 pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<(), DbError> {
     let mut fewer = false;
     for device in devices::of_user(tx, user_num)? {
@@ -324,6 +410,8 @@ pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<()
     refresh_tokens::delete_of_user(tx, user_num, spared.token_hash.as_ref())?;
     login_tokens::delete_of_user(tx, user_num)?;
     openid_tokens::delete_of_user(tx, user_num)?;
+    oauth_requests::delete_of_user(tx, user_num)?;
+    oauth_device_requests::delete_of_user(tx, user_num)?;
     access_tokens::delete_of_owner(tx, user_num, spared.token_hash.as_ref())?;
     Ok(())
 }
@@ -340,10 +428,11 @@ pub fn log_out_everywhere(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<b
     Ok(had_devices || had_tokens)
 }
 
-/// Deletes the tokens of a device's session, and keeps the device.
-fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
+/// Ends the session of a device, and keeps the device.
+pub fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(), DbError> {
     access_tokens::delete_of_device(tx, user_num, device_id)?;
     refresh_tokens::delete_of_device(tx, user_num, device_id)?;
+    oauth_sessions::delete_of_device(tx, user_num, device_id)?;
     Ok(())
 }
 

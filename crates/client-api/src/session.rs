@@ -32,7 +32,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<Refresh>()
             .returns::<shapes::account::Refreshed>(200)
             .summary("Exchanges a refresh token")
-            .errors(&[(401, "M_UNKNOWN_TOKEN", "the refresh token is unknown, used or expired")])
+            .description("A token that was used up before ends the session: it was copied.")
+            .errors(&[(
+                401,
+                "M_UNKNOWN_TOKEN",
+                "the refresh token is unknown, used or expired, or that of a client of OAuth 2.0",
+            )])
             .spec("https://spec.matrix.org/v1.18/client-server-api/#refreshing-access-tokens"),
         Route::post("/_matrix/client/v3/logout", log_out)
             .also("/_matrix/client/r0/logout")
@@ -75,7 +80,8 @@ async fn refresh(mut call: Call) -> Answer {
     let token = call.take::<Refresh>().await?.refresh_token;
     let token = token.read_or(|name| MatrixError::invalid_param(format!("Invalid param: {name}")))?;
     let (ctx, app) = (call.ctx(), std::sync::Arc::clone(&call.app));
-    let issued = call.write(move |tx| sessions::refresh(tx, &ctx, &app.policy, &token)).await?;
+    let outcome = call.write(move |tx| sessions::refresh(tx, &ctx, &app.policy, &token, None)).await?;
+    let issued = outcome?;
     reply::ok(&json!({
         "access_token": issued.access_token,
         "refresh_token": issued.refresh_token,

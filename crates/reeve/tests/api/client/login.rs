@@ -289,20 +289,16 @@ on_both_engines! {
         };
         let body = json!({ "type": "m.login.password", "user": "u1", "password": "u1's password", "refresh_token": true });
         let (access1, refresh1) = pair(&server.stranger().post(LOGIN, body).await);
-        let (access2, refresh2) = pair(&refresh(refresh1.clone()).await);
+        let (access2, _) = pair(&refresh(refresh1.clone()).await);
         // The response may have been lost: replaced tokens work until a new one is used.
         assert!(alive(access1.clone()).await);
-        let (access3, refresh3) = pair(&refresh(refresh1.clone()).await);
+        let (access3, refresh3) = pair(&refresh(refresh1).await);
         assert!(!alive(access2).await);
-        let gone = (401, "M_UNKNOWN_TOKEN", "refresh token does not exist");
-        assert_eq!(refresh(refresh2).await.refusal(), gone);
         assert!(alive(access3.clone()).await);
         assert!(!alive(access1).await);
-        assert_eq!(refresh(refresh1).await.refusal(), gone);
-        let (access4, refresh4) = pair(&refresh(refresh3.clone()).await);
+        let (access4, refresh4) = pair(&refresh(refresh3).await);
         // Using the new refresh token ends the old one too.
-        let (access5, _) = pair(&refresh(refresh4.clone()).await);
-        assert_eq!(refresh(refresh3).await.refusal(), gone);
+        let (access5, refresh5) = pair(&refresh(refresh4.clone()).await);
         assert!(!alive(access3).await && alive(access4.clone()).await && alive(access5.clone()).await);
         assert!(!alive(access4).await);
         server.clock.advance(300_001);
@@ -318,7 +314,79 @@ on_both_engines! {
             assert_eq!(reply.refusal(), (status, code, text));
         }
         assert_eq!(server.with_token(&access5).post("/_matrix/client/v3/logout", json!({})).await.status, 200);
-        assert_eq!(refresh(refresh4).await.refusal(), gone);
+        let gone = (401, "M_UNKNOWN_TOKEN", "refresh token does not exist");
+        for token in [refresh4, refresh5] {
+            assert_eq!(refresh(token).await.refusal(), gone);
+        }
+    }
+
+    async fn a_refresh_token_that_is_used_again_ends_the_session(server: Server) {
+        server.create("u1", false).await;
+        let body = json!({
+            "type": "m.login.password", "user": "u1", "password": "u1's password", "refresh_token": true, "device_id": "D",
+        });
+        let log_in = || async { server.stranger().post(LOGIN, body.clone()).await };
+        let refresh = |token: &str| {
+            let (stranger, token) = (server.stranger(), token.to_owned());
+            async move { stranger.post("/_matrix/client/v3/refresh", json!({ "refresh_token": token })).await }
+        };
+        let text = "The refresh token was used before, so its session has ended";
+        let ended = (401, json!({ "errcode": "M_UNKNOWN_TOKEN", "error": text, "soft_logout": true }));
+        let gone = (401, "M_UNKNOWN_TOKEN", "refresh token does not exist");
+
+        // Whoever was first, a thief or the client: the other one presents a token that was exchanged.
+        let first = log_in().await;
+        let second = refresh(first.text("refresh_token")).await;
+        let client = server.with_token(second.text("access_token"));
+        assert_eq!(client.get(WHOAMI).await.status, 200);
+        assert_eq!(refresh(first.text("refresh_token")).await, ended);
+        let refused = client.get(WHOAMI).await;
+        assert_eq!(refused.refusal(), (401, "M_UNKNOWN_TOKEN", "Invalid access token passed."));
+        assert_eq!(refresh(second.text("refresh_token")).await.refusal(), gone);
+
+        // The device stays, and a login continues with it. Tokens of the former session mean nothing to this one.
+        let first = log_in().await;
+        assert_eq!(first.text("device_id"), "D");
+        assert_eq!(refresh(second.text("refresh_token")).await.refusal(), gone);
+        let client = server.with_token(first.text("access_token"));
+        assert_eq!(client.get("/_matrix/client/v3/devices").await.body["devices"].as_array().unwrap().len(), 1);
+
+        // Both exchanged the same token, and one of the two results was taken back.
+        let taken_back = refresh(first.text("refresh_token")).await;
+        let other = refresh(first.text("refresh_token")).await;
+        assert_eq!(server.with_token(other.text("access_token")).get(WHOAMI).await.status, 200);
+        assert_eq!(refresh(taken_back.text("refresh_token")).await, ended);
+        assert_eq!(server.with_token(other.text("access_token")).get(WHOAMI).await.status, 401);
+
+        // A token that only looks like one of the session was never given out by the server.
+        let first = log_in().await;
+        let guessed = format!("rvr_{}", "x".repeat(48));
+        assert_eq!(refresh(&guessed).await.refusal(), gone);
+        assert_eq!(server.with_token(first.text("access_token")).get(WHOAMI).await.status, 200);
+    }
+
+    async fn refresh_tokens_from_before_there_were_families(server: Server) {
+        server.create("u1", false).await;
+        let body = json!({ "type": "m.login.password", "user": "u1", "password": "u1's password", "refresh_token": true });
+        let login = server.stranger().post(LOGIN, body).await;
+        let device_id = login.text("device_id").to_owned();
+        let old = format!("rvr_{}", "o".repeat(40));
+        let hashes = [old.clone(), login.text("access_token").to_owned()].map(|token| reeve_model::session::hash_token(&token));
+        server.app().db.write(move |tx| {
+            let [token_hash, access_token_hash] = &hashes;
+            let user_num = reeve_store::users::num(tx, "@u1:test")?.unwrap();
+            reeve_store::refresh_tokens::delete_of_device(tx, user_num, &device_id)?;
+            old_tokens::insert(tx, token_hash, user_num, &device_id, access_token_hash)
+        }).await.unwrap();
+        let refresh = |token: String| {
+            let stranger = server.stranger();
+            async move { stranger.post("/_matrix/client/v3/refresh", json!({ "refresh_token": token })).await }
+        };
+        let new = refresh(old.clone()).await;
+        let client = server.with_token(new.text("access_token"));
+        assert_eq!(client.get(WHOAMI).await.status, 200);
+        assert_eq!(refresh(old).await.text("error"), "The refresh token was used before, so its session has ended");
+        assert_eq!(client.get(WHOAMI).await.status, 401);
     }
 
     #[config(|config| {
@@ -362,5 +430,27 @@ on_both_engines! {
         let whois = alice.get("/_synapse/admin/v1/whois/@alice:test").await;
         let connection = json!({ "ip": "127.0.0.1", "last_seen": START_MS, "user_agent": "testkit" });
         assert_eq!(whois.body["devices"][""]["sessions"][0]["connections"], json!([connection]));
+    }
+}
+
+mod old_tokens {
+    use reeve_db::{DbError, Tx, params};
+    use reeve_model::{TokenHash, UserNum};
+
+    reeve_db::statements! {
+        INSERT = "INSERT INTO refresh_tokens (token_hash, user_num, device_id, access_token_hash, created_ts) \
+                  VALUES ($1, $2, $3, $4, 0)";
+    }
+
+    /// Stores a refresh token as servers did that knew no families.
+    pub(super) fn insert(
+        tx: &mut Tx<'_>,
+        token_hash: &TokenHash,
+        user_num: UserNum,
+        device_id: &str,
+        access_token_hash: &TokenHash,
+    ) -> Result<(), DbError> {
+        tx.execute(&INSERT, &params![token_hash, user_num, device_id, access_token_hash])?;
+        Ok(())
     }
 }
