@@ -64,6 +64,8 @@ pub fn ledger<S>(routes: &[Arc<Route<S>>]) -> String {
                 Limit::UrlPreviews => "url_previews",
                 Limit::Registration => "registration_attempts",
                 Limit::Login => "login",
+                Limit::OAuthRequests => "oauth_requests",
+                Limit::OAuthFailed => "oauth_failed",
             };
             let _ = writeln!(
                 text,

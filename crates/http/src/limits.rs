@@ -55,6 +55,10 @@ pub struct RateLimits {
     pub login_account: RateLimit,
     /// Logging in with wrong credentials; per account.
     pub login_failed: RateLimit,
+    /// Registering clients of OAuth 2.0, and asking for access; per address.
+    pub oauth_requests: RateLimit,
+    /// Presenting codes and tokens of OAuth 2.0 that are not valid; per address.
+    pub oauth_failed: RateLimit,
     /// Requests with a service token; per token.
     pub service_tokens: RateLimit,
 }
@@ -82,6 +86,8 @@ impl Default for RateLimits {
             login_address: login,
             login_account: login,
             login_failed: seldom,
+            oauth_requests: RateLimit { per_second: 0.5, burst: 30 },
+            oauth_failed: RateLimit { per_second: 0.17, burst: 10 },
             service_tokens: RateLimit { per_second: 100.0, burst: 1000 },
         }
     }
@@ -92,6 +98,10 @@ const LOGIN_TOKEN: RateLimit = RateLimit { per_second: 1.0 / 60.0, burst: 1 };
 
 /// Attempts with registration tokens. Not a setting: legitimate users need few.
 const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
+
+/// Attempts with the codes that clients on devices without a browser show. Not a setting: a code is typed once, and has eight
+/// letters of twenty.
+const TRYING_CODES: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 
 /// A bucket: the limit, and the account, address or room it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -134,6 +144,12 @@ pub enum Bucket {
     LoginFailed(String),
     /// Tokens for logging in another device, by account number: one a minute.
     LoginToken(UserNum),
+    /// `oauth_requests`, by address.
+    OAuthRequests(String),
+    /// `oauth_failed`, by address.
+    OAuthFailed(String),
+    /// Trying codes of clients on other devices, by account number.
+    UserCode(UserNum),
     /// `service_tokens`, by the number of the token.
     ServiceToken(ServiceTokenNum),
 }
@@ -262,6 +278,9 @@ impl Limiter {
             Bucket::LoginAccount(_) => limits.login_account,
             Bucket::LoginFailed(_) => limits.login_failed,
             Bucket::LoginToken(_) => LOGIN_TOKEN,
+            Bucket::OAuthRequests(_) => limits.oauth_requests,
+            Bucket::OAuthFailed(_) => limits.oauth_failed,
+            Bucket::UserCode(_) => TRYING_CODES,
             Bucket::ServiceToken(_) => limits.service_tokens,
         }
     }

@@ -293,7 +293,7 @@ fn refusals<S>(route: &Route<S>) -> Vec<Refusal> {
         add(400, "M_MISSING_PARAM", "`auth` lacks a key");
         add(400, "M_UNKNOWN", "`auth` names an unknown session");
         add(401, "M_FORBIDDEN", "the password is wrong");
-        add(403, "M_FORBIDDEN", "`auth` names another account");
+        add(403, "M_FORBIDDEN", "`auth` names another account, or the session began with OAuth 2.0");
         add(403, "M_UNKNOWN", "the session of `auth` was started for another request");
         add(403, "M_USER_DEACTIVATED", "the account of `auth` is deactivated");
         add(429, "M_LIMIT_EXCEEDED", "too many wrong passwords");

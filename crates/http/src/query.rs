@@ -67,21 +67,30 @@ impl Query {
     /// Refuses parameters that the route does not declare, and those that are given more than once though they have one
     /// value: for routes where ignoring one would select too much.
     pub fn only_declared(&self) -> Result<(), MatrixError> {
-        let declared = self.declared.iter().flat_map(|params| params.iter());
-        let kinds: Vec<(&str, &Kind)> = declared.map(|param| (param.name, &param.kind)).collect();
+        let unknown = self.pairs.iter().find(|(key, _)| key != ACCESS_TOKEN && self.kind(key).is_none());
+        match unknown {
+            Some((key, _)) => Err(MatrixError::invalid_param(format!("Unknown query parameter '{key}'"))),
+            None => self.without_repetition(),
+        }
+    }
+
+    /// Refuses parameters that are given more than once though they have one value.
+    pub fn without_repetition(&self) -> Result<(), MatrixError> {
         for (place, (key, _)) in self.pairs.iter().enumerate() {
-            let kind = kinds.iter().find(|(name, _)| name == key).map(|(_, kind)| *kind);
             let is_again = self.pairs.iter().take(place).any(|(earlier, _)| earlier == key);
-            if kind.is_none() && key != ACCESS_TOKEN {
-                return Err(MatrixError::invalid_param(format!("Unknown query parameter '{key}'")));
-            }
-            if is_again && kind != Some(&Kind::Texts) {
+            if is_again && self.kind(key) != Some(&Kind::Texts) {
                 return Err(MatrixError::invalid_param(format!(
                     "Query parameter '{key}' is given more than once"
                 )));
             }
         }
         Ok(())
+    }
+
+    /// Returns the type of a parameter that the route declares.
+    fn kind(&self, name: &str) -> Option<&Kind> {
+        let mut declared = self.declared.iter().flat_map(|params| params.iter());
+        declared.find(|param| param.name == name).map(|param| &param.kind)
     }
 
     /// Returns the first value, with invalid UTF-8 replaced; for credentials and other opaque values.

@@ -62,6 +62,10 @@ pub enum Limit {
     Registration,
     /// `rate_limits.login`, per address; the handler counts per account and failures.
     Login,
+    /// `rate_limits.oauth_requests`, per address.
+    OAuthRequests,
+    /// `rate_limits.oauth_failed`, per address, counted by the handler.
+    OAuthFailed,
 }
 
 /// A successful response.

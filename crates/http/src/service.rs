@@ -335,6 +335,8 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
             return match limit {
                 Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),
                 Limit::Login => limiter.check(Bucket::LoginAddress(ip.to_owned()), now),
+                Limit::OAuthRequests => limiter.check(Bucket::OAuthRequests(ip.to_owned()), now),
+                Limit::OAuthFailed => limiter.peek(Bucket::OAuthFailed(ip.to_owned()), now),
                 Limit::None
                 | Limit::Message
                 | Limit::Sending
@@ -351,6 +353,7 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
     let num = session.user.num;
     let bucket = match limit {
         Limit::None | Limit::Sending => return Ok(()),
+        Limit::OAuthFailed => return limiter.peek(Bucket::OAuthFailed(ip.to_owned()), now),
         Limit::Message => return limiter.message(session, now),
         Limit::Profile => Bucket::Profile(num),
         Limit::Name => {
@@ -367,6 +370,7 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
         Limit::UrlPreviews => Bucket::UrlPreviews(num),
         Limit::Registration => Bucket::RegistrationAttempts(ip.to_owned()),
         Limit::Login => Bucket::LoginAddress(ip.to_owned()),
+        Limit::OAuthRequests => Bucket::OAuthRequests(ip.to_owned()),
     };
     limiter.switchable(session, bucket, now)
 }
