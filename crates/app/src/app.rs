@@ -23,6 +23,7 @@ use reeve_webhooks::Webhooks;
 use tokio::sync::watch;
 
 use crate::discovery::Discovery;
+use crate::oauth::OAuthSettings;
 use crate::scim::ScimSettings;
 
 /// The running server, as handlers use it. The part that the HTTP engine works with is reached through it.
@@ -61,6 +62,8 @@ pub struct App {
     pub sends_mail: bool,
     /// The addresses that clients are told.
     pub discovery: Discovery,
+    /// The settings for signing in with OAuth 2.0, if it is enabled.
+    pub oauth: Option<OAuthSettings>,
     /// The settings for provisioning with SCIM.
     pub scim: ScimSettings,
     /// Becomes true when the server stops, so that waiting requests end.

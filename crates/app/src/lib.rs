@@ -2,6 +2,7 @@
 
 mod app;
 mod discovery;
+mod oauth;
 pub mod openapi;
 mod scim;
 
@@ -13,6 +14,7 @@ pub use reeve_model::MatrixError;
 
 pub use crate::app::App;
 pub use crate::discovery::{Contact, Discovery, Support, Turn, TurnCredentials};
+pub use crate::oauth::OAuthSettings;
 pub use crate::scim::{Inactive, NewGroups, ScimSettings};
 
 /// An authorised request.

@@ -86,7 +86,7 @@ impl Default for RateLimits {
             login_address: login,
             login_account: login,
             login_failed: seldom,
-            oauth_requests: RateLimit { per_second: 0.5, burst: 30 },
+            oauth_requests: RateLimit { per_second: 0.2, burst: 20 },
             oauth_failed: RateLimit { per_second: 0.17, burst: 10 },
             service_tokens: RateLimit { per_second: 100.0, burst: 1000 },
         }

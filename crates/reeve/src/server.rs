@@ -111,6 +111,7 @@ pub enum StartError {
 pub fn routes() -> Vec<Arc<Route>> {
     let mut routes = reeve_admin_api::routes();
     routes.extend(reeve_client_api::routes());
+    routes.extend(reeve_oauth::routes());
     routes.extend(reeve_scim::routes());
     let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
     let mut all = routes.clone();
@@ -336,6 +337,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         exports: exports.clone(),
         sends_mail,
         discovery: config.discovery,
+        oauth: config.oauth,
         scim: config.scim,
         stop: stop.clone(),
     });

@@ -9,6 +9,7 @@ mod filter;
 mod keys;
 mod layer;
 mod layers;
+mod oauth;
 mod print;
 mod synapse;
 mod upkeep;
@@ -29,6 +30,7 @@ pub use self::{
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
         Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
+    oauth::OAuth,
     print::{example, markdown},
     upkeep::{Batches, Exports, Retention, RetentionMessages},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},

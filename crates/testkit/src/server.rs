@@ -226,6 +226,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         },
         http: HttpSettings::default(),
         discovery: Discovery::default(),
+        oauth: None,
         media: reeve_media::Settings::new(StoreSettings::Folder(database.folder().join("media"))),
         rooms: reeve_rooms::Settings::default(),
         allowed_ranges: Vec::new(),

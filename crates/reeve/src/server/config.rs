@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
 use reeve_app::limits::{RateLimit, RateLimits};
-use reeve_app::{Contact, Discovery, HttpSettings, ScimSettings, Support, Turn, TurnCredentials};
+use reeve_app::{
+    Contact, Discovery, HttpSettings, OAuthSettings, ScimSettings, Support, Turn, TurnCredentials,
+};
 use reeve_db::{DatabaseUrl, Options};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
@@ -44,6 +46,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// The addresses that clients are told.
     pub discovery: Discovery,
+    /// The settings for signing in with OAuth 2.0, if it is enabled.
+    pub oauth: Option<OAuthSettings>,
     /// Rate limits.
     pub rate_limits: RateLimits,
     /// The settings of uploads.
@@ -121,6 +125,7 @@ impl Config {
                 },
                 token_lifetime_ms: tokens.lifetime_ms,
                 refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
+                oauth_token_lifetime_ms: settings.oauth.token_lifetime_ms,
                 refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,
                 login_via_existing_session: tokens.login_via_existing_session,
                 extra_user_types: settings.account.user_types.clone(),
@@ -154,6 +159,7 @@ impl Config {
                 support: support(settings),
                 turn: turn(settings),
             },
+            oauth: oauth(settings),
             rate_limits: RateLimits {
                 enabled: settings.rate_limits.enabled,
                 message: limit(&settings.rate_limits.message),
@@ -173,6 +179,8 @@ impl Config {
                 login_address: limit(&settings.rate_limits.login),
                 login_account: limit(&settings.rate_limits.login_account),
                 login_failed: limit(&settings.rate_limits.login_failed),
+                oauth_requests: limit(&settings.rate_limits.oauth_requests),
+                oauth_failed: limit(&settings.rate_limits.oauth_failed),
                 service_tokens: limit(&settings.rate_limits.service_tokens),
             },
             media: reeve_media::Settings {
@@ -256,6 +264,15 @@ fn limits(limits: &settings::Limits) -> Limits {
         waiting_message_bytes: limits.waiting_message_bytes.into(),
         waiting_message_bytes_per_account: limits.waiting_message_bytes_per_account.into(),
     }
+}
+
+/// The settings for signing in with OAuth 2.0, if it is enabled and browsers can be told where.
+fn oauth(settings: &Settings) -> Option<OAuthSettings> {
+    let base_url = settings.public_base_url.as_ref().filter(|_| settings.oauth.enabled)?;
+    Some(OAuthSettings {
+        base_url: base_url.as_str().to_owned(),
+        unused_clients_ms: settings.oauth.unused_clients_ms,
+    })
 }
 
 /// The rules by which old data is deleted.

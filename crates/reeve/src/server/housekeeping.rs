@@ -126,9 +126,11 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
             }
         }
     }
+    let unused_clients_ms = app.oauth.as_ref().map(|oauth| oauth.unused_clients_ms);
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
+            reeve_oauth::prune(tx, now, unused_clients_ms)?;
             service_tokens::prune(tx, now)?;
             keys::prune(tx, now)?;
             registration::prune(tx, now)?;

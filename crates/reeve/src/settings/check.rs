@@ -68,6 +68,13 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
             problems.at_most(key, lifetime, LONGEST_MS);
         }
     }
+    // A client that cannot get a new token before the old one expires would work for moments only; one whose token lives for
+    // long would not notice that its session was refused.
+    problems.at_least("oauth.token_lifetime_ms", settings.oauth.token_lifetime_ms, 60_000);
+    problems.at_most("oauth.token_lifetime_ms", settings.oauth.token_lifetime_ms, 86_400_000);
+    // The use of a client is noted once a day.
+    problems.at_least("oauth.unused_clients_ms", settings.oauth.unused_clients_ms, 172_800_000);
+    problems.at_most("oauth.unused_clients_ms", settings.oauth.unused_clients_ms, LONGEST_MS);
     for (key, time) in [("media.bin_ms", media.bin_ms), ("rooms.bin_ms", settings.rooms.bin_ms)] {
         problems.at_least(key, time, 0);
         problems.at_most(key, time, LONGEST_MS);
@@ -91,6 +98,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("login", &rate_limits.login),
         ("login_account", &rate_limits.login_account),
         ("login_failed", &rate_limits.login_failed),
+        ("oauth_requests", &rate_limits.oauth_requests),
+        ("oauth_failed", &rate_limits.oauth_failed),
         ("service_tokens", &rate_limits.service_tokens),
     ] {
         let RateLimit { per_second, burst } = limit;

@@ -7,6 +7,7 @@ use ruma::OwnedServerName;
 
 use super::{
     describe::sections,
+    oauth::OAuth,
     upkeep::{Batches, Exports, Retention},
     values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, ScimGroups, ScimInactive, Secret},
 };
@@ -41,6 +42,8 @@ sections! {
         password: Password = Password::default();
         /// Lifetimes of sessions.
         tokens: Tokens = Tokens::default();
+        /// Signing in with OAuth 2.0, on pages of this server.
+        oauth: OAuth = OAuth::default();
         /// Rate limits: `burst` actions at once, then `per_second` on average. Administrators can exempt or
         /// restrict single accounts. Limits can be changed while the server runs: it reads its settings again
         /// on SIGHUP.
@@ -187,6 +190,10 @@ sections! {
         login_account: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
         /// Per account: logins with a wrong password.
         login_failed: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
+        /// Per address: clients registered with OAuth 2.0, and requests of clients for access.
+        oauth_requests: RateLimit = RateLimit { per_second: 0.2, burst: 20 };
+        /// Per address: codes and tokens of OAuth 2.0 that are not valid.
+        oauth_failed: RateLimit = RateLimit { per_second: 0.17, burst: 10 };
         /// Per service token: requests.
         service_tokens: RateLimit = RateLimit { per_second: 100.0, burst: 1000 };
     }

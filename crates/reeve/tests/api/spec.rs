@@ -51,7 +51,7 @@ impl Reason {
                  themselves comes with a later release."
             }
             Self::Email => "Proving an e-mail address by a mail comes with a later release.",
-            Self::SingleSignOn => "Single sign-on and the OAuth 2.0 API come with a later release.",
+            Self::SingleSignOn => "Single sign-on comes with a later release.",
             Self::ApplicationServices => "Application services come with a later release.",
             Self::AnotherServer => "A policy server serves this, which a homeserver need not be.",
             Self::NotYet => "The version that added it is not among those that `/versions` names.",
