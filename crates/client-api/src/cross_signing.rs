@@ -33,7 +33,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Stores the cross-signing keys of the account")
             .description(
                 "The first keys, and the same keys again, need no authentication. Replacing keys needs \
-                 authentication, unless an administrator allowed it.",
+                 authentication, unless an administrator allowed it. A client that signed in with OAuth 2.0 sends the \
+                 person to the page that `params` name, and then repeats the request.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "a key is malformed"),
@@ -67,7 +68,7 @@ async fn upload(mut call: Call) -> Answer {
     let upload = Upload::read(sent, &user.user_id)?;
     for authenticated in [false, true] {
         if authenticated {
-            uia::owner(&call, &body.auth).await?;
+            uia::reset(&call, &body.auth).await?;
         }
         let (ctx, user, upload) = (call.ctx(), user.clone(), upload.clone());
         let uploaded =

@@ -2,6 +2,7 @@
 
 mod account;
 mod account_data;
+mod auth_metadata;
 mod capabilities;
 mod cross_signing;
 mod dehydrated_device;
@@ -49,6 +50,7 @@ pub fn routes() -> Vec<Route> {
     let groups = [
         versions::routes(),
         well_known::routes(),
+        auth_metadata::routes(),
         capabilities::routes(),
         register::routes(),
         username::routes(),

@@ -9,6 +9,8 @@ use reeve_app::shape::AnyObject;
 use reeve_app::{Call, MatrixError, body};
 use reeve_db::{DbError, Tx};
 use reeve_model::{Millis, UserNum, random};
+use reeve_oauth::metadata;
+use reeve_store::oauth_sessions;
 use reeve_store::uia_sessions;
 use reeve_store::uia_sessions::UiaSession;
 use serde::{Deserialize, Serialize};
@@ -48,11 +50,55 @@ pub(crate) struct Passed {
     pub(crate) session: String,
 }
 
-/// Requires a proof that the owner of the caller's account is there. Returns `Ok` once it was given.
+/// Requires a proof that the owner of the caller's account is there. Returns `Ok` once it was given. A session with OAuth 2.0
+/// cannot give one, since its client does not learn passwords.
 pub(crate) async fn owner(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
+    if began_with_oauth(call).await? { Err(only_on_pages()) } else { prove(call, auth).await }
+}
+
+async fn prove(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
     let flows = login::stages(&call.app.policy).map(|stage| vec![stage]).collect::<Vec<_>>();
     let passed = run(call, auth, &flows, Some(call.user()?.num), Object::new()).await?;
     finish(call, &passed).await
+}
+
+/// Requires that the owner of the caller's account resets the cross-signing keys. In a session with OAuth 2.0 that is allowed on
+/// the page of the account, which the request then finds (`cross_signing::upload`): until it does, the response names the page.
+pub(crate) async fn reset(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
+    if !began_with_oauth(call).await? {
+        return prove(call, auth).await;
+    }
+    let settings = call.app.oauth.as_ref().ok_or_else(only_on_pages)?;
+    Err(on_page(auth, &metadata::reset_url(settings)))
+}
+
+fn only_on_pages() -> MatrixError {
+    MatrixError::forbidden("This client signed in with OAuth 2.0: use the page of your account, in a browser")
+}
+
+/// Returns the 401 response that sends a person to a page. Its session holds nothing: the permission is the account's.
+/// <https://spec.matrix.org/v1.18/client-server-api/#oauth-authentication>
+fn on_page(auth: &Key<Option<AnyObject>>, url: &str) -> MatrixError {
+    let session = auth.value().and_then(|auth| auth.get("session")).and_then(Value::as_str);
+    let session = session.map_or_else(|| random::letters(24), str::to_owned);
+    let mut body = Object::new();
+    body.insert("session".to_owned(), json!(session));
+    // The second name is that of older clients.
+    let stages = ["m.oauth", "org.matrix.cross_signing_reset"];
+    body.insert("flows".to_owned(), json!(stages.map(|stage| json!({ "stages": [stage] }))));
+    let params = stages.map(|stage| (stage.to_owned(), json!({ "url": url })));
+    body.insert("params".to_owned(), Value::Object(Object::from_iter(params)));
+    MatrixError::interactive(None, body)
+}
+
+/// Returns true if the caller's session began with OAuth 2.0.
+async fn began_with_oauth(call: &Call) -> Result<bool, MatrixError> {
+    let session = call.session()?;
+    let (owner_num, Some(device_id)) = (session.owner_num, session.device_id.clone()) else {
+        return Ok(false);
+    };
+    let found = call.read(move |tx| oauth_sessions::find(tx, owner_num, &device_id)).await?;
+    Ok(found.is_some())
 }
 
 /// Requires the stages of a registration. `remembered` is stored with a new session.

@@ -25,6 +25,12 @@ pub(crate) struct BaseUrl {
     base_url: String,
 }
 
+/// The identifier of the OAuth 2.0 server.
+#[derive(ToSchema)]
+pub(crate) struct AuthIssuer {
+    issuer: String,
+}
+
 /// The capabilities of the server.
 #[derive(ToSchema)]
 pub(crate) struct Capabilities {
