@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use crate::family::Family;
 
+/// The Content Security Policy of pages: they load nothing from elsewhere, and run no scripts.
+pub(crate) const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                                      frame-ancestors 'none'; base-uri 'none'";
+
 /// The result of a handler.
 pub type Answer = Result<Response, MatrixError>;
 
@@ -66,6 +70,15 @@ pub fn page(status: StatusCode, html: String) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Family::Page.media_type()));
     response
+}
+
+/// Lets the forms of a page continue at a source expression of Content Security Policies, too: browsers apply the policy of a
+/// page to the redirects that answer its forms.
+pub fn forms_continue_at(mut page: Response, source: &str) -> Answer {
+    let policy = PAGE_POLICY.replace("form-action 'self'", &format!("form-action 'self' {source}"));
+    let policy = HeaderValue::try_from(policy).map_err(MatrixError::internal)?;
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(page)
 }
 
 /// Returns 303: the client continues with GET at this address.

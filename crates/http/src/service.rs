@@ -400,16 +400,12 @@ fn decorate(headers: &mut HeaderMap, family: Family, request_id: &str) {
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     ];
-    const POLICY: HeaderValue = HeaderValue::from_static(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; \
-         base-uri 'none'",
-    );
     match family {
         Family::Matrix | Family::Scim | Family::OAuth => headers.extend(CORS),
         Family::Page => {
             headers.extend(PAGE);
             if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-                headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+                headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(reply::PAGE_POLICY));
             }
         }
     }
