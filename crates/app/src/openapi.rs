@@ -44,6 +44,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("rel_type", "The type of the relation.", "m.thread"),
     param("report_kind", "The kind of the reported thing: `event`, `room` or `user`.", "event"),
     param("report_id", "The number of the report.", "1"),
+    param("request", "The id of the request of a client.", "abcdefghijklmnopqrstuvwx"),
     param("room", "The id or an alias of the room.", "!636q39766251:example.org"),
     param("room_alias", "The alias of the room.", "#monkeys:example.org"),
     param("room_id", "The id of the room.", "!636q39766251:example.org"),

@@ -244,9 +244,9 @@ impl Waiting {
         uri::source(&self.request.made.redirect_uri)
     }
 
-    /// Returns the host at which the browser continues; `None` if it opens a program.
+    /// Returns the host at which the browser continues; `None` if it opens a program on the same machine.
     pub fn returns_to(&self) -> Option<String> {
-        uri::host(&self.request.made.redirect_uri)
+        uri::host(&self.request.made.redirect_uri).filter(|host| !uri::is_loopback(host))
     }
 
     fn location(&self, fields: &[(&str, &str)], issuer: &str) -> String {

@@ -24,14 +24,17 @@ pub(crate) const REVOKE: &str = "/_reeve/oauth/revoke";
 /// The path at which clients on devices without a browser begin.
 pub(crate) const DEVICE: &str = "/_reeve/oauth/device";
 
-/// The actions that the page of the account supports.
-const ACTIONS: [&str; 6] = [
+/// The actions that the page of the account supports; for older clients, those about devices also under their former names.
+const ACTIONS: [&str; 9] = [
     "org.matrix.profile",
     "org.matrix.devices_list",
     "org.matrix.device_view",
     "org.matrix.device_delete",
     "org.matrix.account_deactivate",
     RESET,
+    "org.matrix.sessions_list",
+    "org.matrix.session_view",
+    "org.matrix.session_end",
 ];
 /// The action that lets the person reset the cross-signing keys.
 const RESET: &str = "org.matrix.cross_signing_reset";
@@ -63,7 +66,7 @@ pub struct ServerMetadata {
     authorization_response_iss_parameter_supported: bool,
     account_management_uri: String,
     #[schema(value_type = Vec<String>)]
-    account_management_actions_supported: [&'static str; 6],
+    account_management_actions_supported: [&'static str; 9],
 }
 
 impl ServerMetadata {

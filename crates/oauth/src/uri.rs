@@ -91,7 +91,7 @@ fn loopback(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("http://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, rest) = rest.split_at(end);
-    LOOPBACK.contains(&host).then_some((host, rest))
+    is_loopback(host).then_some((host, rest))
 }
 
 /// Returns true if a redirect URI in a request is a registered one: the same text, with any port if it is on the loopback
@@ -128,6 +128,11 @@ pub(crate) fn source(redirect_uri: &str) -> Option<String> {
         // A source cannot name an address of IPv6.
         (scheme, _) => format!("{scheme}:"),
     })
+}
+
+/// Returns true for a host of the loopback interface.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    LOOPBACK.contains(&host)
 }
 
 /// Returns the host at which a browser continues with a redirect URI; `None` for a scheme of the client's own.
