@@ -13,6 +13,8 @@ mod common;
 mod export_kit;
 mod histories;
 mod keys_kit;
+mod oauth;
+mod oauth_kit;
 mod processes;
 mod push;
 mod restored;
