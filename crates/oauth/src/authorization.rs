@@ -65,7 +65,7 @@ pub enum Begun {
     },
 }
 
-/// What a client wants a person to see.
+/// The pages that a client wants a person to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Prompt {
     /// No page at all.
@@ -158,7 +158,7 @@ pub fn begin(
     Ok(Begun::Asks { id, creates_account: asked.prompt.create })
 }
 
-/// What a well-formed request asks for.
+/// The contents of a request that is well-formed.
 struct Asked {
     scope: String,
     code_challenge: String,

@@ -57,7 +57,7 @@ pub enum ApplicationType {
     Native,
 }
 
-/// What was kept of the registration of a client. The order of the fields decides the client's id.
+/// The part of a registration that is kept. The order of the fields decides the client's id.
 /// <https://spec.matrix.org/v1.18/client-server-api/#client-metadata>
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
@@ -105,7 +105,7 @@ pub struct ClientMetadata {
 pub struct Client {
     /// Its id.
     pub client_id: String,
-    /// What was kept of its registration.
+    /// The part of its registration that was kept.
     pub metadata: ClientMetadata,
     /// The time at which it was last noted that it is used.
     last_used_ts: Millis,

@@ -72,7 +72,7 @@ impl From<Error> for MatrixError {
                 if error.status >= 500 {
                     return error;
                 }
-                // What was granted is worth nothing if the account may not begin or continue a session (RFC 6749, 5.2).
+                // A grant is worth nothing while the account may not begin or continue a session (RFC 6749, 5.2).
                 "invalid_grant"
             }
             Error::UnknownClient => return Self::new(401, "invalid_client", text),

@@ -1,4 +1,4 @@
-//! What the pages for clients of OAuth 2.0 have in common.
+//! Common parts of the pages for clients of OAuth 2.0.
 
 use reeve_app::page::{self, LANG};
 use reeve_app::{Head, MatrixError, OAuthSettings};

@@ -1,4 +1,4 @@
--- Clients that registered themselves with OAuth 2.0. `metadata` is what was kept of the registration, as JSON, and `client_id` its digest, so
+-- Clients that registered themselves with OAuth 2.0. `metadata` is the part of the registration that was kept, as JSON, and `client_id` its digest, so
 -- that equal registrations are one client. `last_used_ts` is noted once a day.
 CREATE TABLE oauth_clients (
   client_id {text} PRIMARY KEY,

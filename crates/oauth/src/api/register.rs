@@ -16,8 +16,8 @@ use crate::registration::{self, Sent};
 const MAX_BODY: usize = 64 * 1024;
 
 body! {
-    /// The metadata of a client. Names and addresses can also be given for languages, as in `client_name#fr`. What the server
-    /// does not understand is ignored.
+    /// The metadata of a client. Names and addresses can also be given for languages, as in `client_name#fr`. Keys that the
+    /// server does not understand are ignored.
     #[schema(example = json!({
         "client_name": "My App",
         "client_uri": "https://example.com/",

@@ -15,7 +15,7 @@ use crate::grant::{self, Exchange, Tokens};
 use crate::metadata::TOKEN;
 
 body! {
-    /// What a client exchanges for tokens.
+    /// A code or token that a client exchanges for the tokens of a session.
     pub(crate) struct TokenRequest {
         /// `authorization_code`, `refresh_token` or `urn:ietf:params:oauth:grant-type:device_code`.
         grant_type: String,

@@ -14,7 +14,7 @@ reeve_db::statements! {
 /// A registered client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthClient {
-    /// What was kept of its registration, as JSON.
+    /// The part of its registration that was kept, as JSON.
     pub metadata: String,
     /// The time at which it was last noted that it is used.
     pub last_used_ts: Millis,

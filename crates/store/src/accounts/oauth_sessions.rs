@@ -10,7 +10,7 @@ reeve_db::statements! {
     DELETE_OF_DEVICE = "DELETE FROM oauth_sessions WHERE user_num = $1 AND device_id = $2";
 }
 
-/// What a session has besides its device and tokens, if it began with OAuth 2.0.
+/// The part of a session that it has besides its device and tokens, if it began with OAuth 2.0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthSession {
     /// The client.

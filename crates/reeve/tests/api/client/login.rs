@@ -334,7 +334,7 @@ on_both_engines! {
         let ended = (401, json!({ "errcode": "M_UNKNOWN_TOKEN", "error": text, "soft_logout": true }));
         let gone = (401, "M_UNKNOWN_TOKEN", "refresh token does not exist");
 
-        // Whoever was first, a thief or the client: the other one presents a token that was exchanged.
+        // A thief was first, or the client: the other one presents a token that was exchanged.
         let first = log_in().await;
         let second = refresh(first.text("refresh_token")).await;
         let client = server.with_token(second.text("access_token"));

@@ -19,7 +19,7 @@ on_both_engines! {
     async fn a_request_leads_to_consent(server: Server) {
         server.create("alice", false).await;
         let client_id = register(&server, metadata()).await;
-        // Whoever has not signed in does so first, and comes back.
+        // A person who has not signed in does so first, and comes back.
         let mut stranger = stranger(&server);
         let reply = stranger.open(&authorize(&client_id, &[])).await;
         let consent = reply.header("location").to_owned();
@@ -104,7 +104,7 @@ on_both_engines! {
         assert_eq!(fields(reply.header("location"), '#')["error"], "unauthorized_client");
     }
 
-    // Whoever registers a client could otherwise let this server lead anybody anywhere.
+    // Anybody can register a client, and could otherwise let this server lead people anywhere.
     #[config(enabled)]
     async fn nobody_is_led_elsewhere_before_signing_in(server: Server) {
         let client_id = register(&server, metadata()).await;

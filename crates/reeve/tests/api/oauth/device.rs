@@ -154,7 +154,7 @@ on_both_engines! {
         assert_eq!(error(&poll(&server, &client_id, &begun.device_code).await), (400, "invalid_grant"));
         assert_eq!(lock(false).await.status, 200);
         assert_eq!(poll(&server, &client_id, &begun.device_code).await.status, 200);
-        // Whoever ends all sessions also ends those that are about to begin.
+        // The end of all sessions is also that of those which are about to begin.
         let begun = begin(&server, &client_id, "TV").await;
         let mut alice = person(&server, "alice").await;
         assert_eq!(answer(&mut alice, &begun.user_code, "allow").await.status, 200);

@@ -44,7 +44,7 @@ on_both_engines! {
         assert_eq!((error(&reply), reply.text("error_description")), (INVALID, "The refresh token was used before, so its session has ended"));
         assert!(!thief.is_alive().await && laptop.is_alive().await);
         assert_eq!(error(&refresh(&server, &client_id, &thief.refresh_token).await), INVALID);
-        // However many exchanges there were.
+        // The number of exchanges makes no difference.
         let mut tokens = laptop.refresh_token.clone();
         for _ in 0..5 {
             let next = Session::of(&server, &refresh(&server, &client_id, &tokens).await);

@@ -25,7 +25,7 @@ on_both_engines! {
         wanted["grant_types"] = json!(["authorization_code", "refresh_token"]);
         wanted["client_id"] = json!(client_id);
         assert_eq!(reply, (201, wanted));
-        // What is not kept makes no difference; what is, does.
+        // Keys that are not kept make no difference; others do.
         let mut again = sent.clone();
         again["contacts"] = json!([]);
         assert_eq!(register(&server, again).await, client_id);

@@ -106,7 +106,7 @@ on_both_engines! {
         }
         let path = "/_matrix/client/v3/devices/PHONE";
         assert_eq!(session.client.delete(path).await.refusal(), refused);
-        // What needs no authentication goes on.
+        // Requests without authentication go on.
         assert_eq!(session.client.put(path, json!({ "display_name": "Phone" })).await.status, 200);
         assert_eq!(session.client.get(path).await.text("display_name"), "Phone");
     }

@@ -158,7 +158,7 @@ on_both_engines! {
             assert_eq!(admin.put(path, body).await.status, 200);
             assert_eq!(error(&exchange(&server, &client_id, &code, &[]).await), INVALID, "{name}");
         }
-        // Whoever ends all sessions also ends those that are about to begin.
+        // The end of all sessions is also that of those which are about to begin.
         server.create("c", false).await;
         let mut browser = person(&server, "c").await;
         let code = code(&mut browser, &client_id, &[]).await;
