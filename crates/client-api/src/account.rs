@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::password::Verdict;
 use reeve_accounts::password_change::{self, Chosen};
+use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation};
+use reeve_app::credentials::{self, MAX_PASSWORD};
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply, shape};
-use reeve_store::{threepids, users};
+use reeve_store::threepids;
 use serde_json::{Value, json};
 
 use crate::shapes;
@@ -16,8 +17,6 @@ use crate::uia;
 
 /// The time that a response waits for the job that clears the account.
 const JOB_WAIT: Duration = Duration::from_secs(2);
-/// Maximum length of a password, in characters.
-const MAX_PASSWORD: usize = 512;
 
 body! {
     /// A new password.
@@ -108,28 +107,14 @@ async fn change_password(mut call: Call) -> Answer {
         return Err(Error::PasswordChangeDisabled.into());
     }
     let chosen = Chosen {
-        differs_from: different(&call, &password).await?,
+        differs_from: credentials::different(&call, &password).await?,
         hash: call.app.hasher.hash(&password).await?,
-        end_sessions: logout_devices,
+        end_sessions: if logout_devices { Some(Spared::session(call.session()?)) } else { None },
     };
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
-    call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, session, &chosen)).await?;
+    call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, &session.user, &chosen))
+        .await?;
     reply::empty()
-}
-
-/// Compares a new password with the present one, if the account must change it: refuses the same one, and returns the stored
-/// hash that it does not match. That comes after the proof of identity, or it would help to guess the password.
-async fn different(call: &Call, password: &str) -> Result<Option<String>, MatrixError> {
-    let user = call.user()?;
-    if !user.password_change_required {
-        return Ok(None);
-    }
-    let num = user.num;
-    let stored = call.read(move |tx| users::password_hash(tx, num)).await?;
-    match call.app.hasher.verify(password, stored.as_deref()).await? {
-        Verdict::Wrong => Ok(stored),
-        Verdict::Right | Verdict::RightButOld => Err(Error::SamePassword.into()),
-    }
 }
 
 async fn deactivate(mut call: Call) -> Answer {

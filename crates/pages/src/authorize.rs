@@ -6,8 +6,8 @@ use reeve_oauth::authorization::{self, Begun, Params};
 use reeve_oauth::metadata::AUTHORIZE;
 use serde::Serialize;
 
-use crate::account;
 use crate::consent;
+use crate::links::encoded;
 use crate::oauth::{ClientView, DISABLED, for_people, settings};
 use crate::page;
 
@@ -84,7 +84,7 @@ async fn handle(call: Call) -> Answer {
         Begun::Asks { id, creates_account } => {
             let consent = consent::path(&id);
             if creates_account && call.app.policy.registration_enabled {
-                page::go(&call, &format!("{REGISTER}?to={}", account::encoded(&consent)))
+                page::go(&call, &format!("{REGISTER}?to={}", encoded(&consent)))
             } else {
                 page::go(&call, &consent)
             }

@@ -84,8 +84,8 @@ fn show(call: &Reading<'_>) -> Answer {
 }
 
 async fn answer(mut call: Call) -> Answer {
-    let issuer = settings(&call)?.issuer();
     let form: ConsentForm = call.take_form().await?;
+    let issuer = settings(&call)?.issuer();
     let (request, ctx) = (call.param("request"), call.ctx());
     let here = path(&request);
     let answered = match form.answer.read()?.as_str() {

@@ -8,7 +8,7 @@ use reeve_oauth::metadata::DEVICE_PAGE;
 use reeve_store::devices;
 use serde::Serialize;
 
-use crate::account;
+use crate::links::encoded;
 use crate::oauth::{ClientView, DISABLED, for_people, settings};
 use crate::page::{self, Visitor};
 
@@ -96,7 +96,7 @@ struct Answered {
 
 fn ask(visitor: &impl Visitor, status: StatusCode, user_code: Option<String>) -> Answer {
     let user_code: Option<String> = user_code.map(|code| code.chars().take(MAX_CODE).collect());
-    let keep = user_code.as_deref().map(|code| format!("&user_code={}", account::encoded(code)));
+    let keep = user_code.as_deref().map(|code| format!("&user_code={}", encoded(code)));
     let wrong = status != StatusCode::OK;
     let asked = Asked { user_code, wrong, keep: keep.unwrap_or_default() };
     Ok(page::show(visitor, status, "device.html", asked))
@@ -124,8 +124,8 @@ async fn waiting(call: &Call, user_code: &str) -> Result<Option<DeviceWaiting>, 
 }
 
 async fn find(mut call: Call) -> Answer {
-    settings(&call)?;
     let user_code = call.take_form::<UserCodeForm>().await?.user_code.read()?.unwrap_or_default();
+    settings(&call)?;
     let Some(found) = waiting(&call, &user_code).await? else {
         return ask(&call, StatusCode::BAD_REQUEST, Some(user_code));
     };
@@ -142,8 +142,8 @@ async fn find(mut call: Call) -> Answer {
 }
 
 async fn answer(mut call: Call) -> Answer {
-    settings(&call)?;
     let form: DeviceAnswerForm = call.take_form().await?;
+    settings(&call)?;
     let user_code = form.user_code.read()?;
     let allowed = match form.answer.read()?.as_str() {
         "allow" => true,

@@ -26,7 +26,7 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
+        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Pages, Password,
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
         Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },

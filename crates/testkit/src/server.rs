@@ -10,12 +10,13 @@ use reeve::server::{Config, Running, start};
 use reeve_accounts::policy::{HashingCost, PasswordRules, Policy};
 use reeve_accounts::users::{self, NewUser};
 use reeve_app::limits::RateLimits;
-use reeve_app::{App, Discovery, HttpSettings, ScimSettings};
+use reeve_app::{App, Discovery, HtmlSettings, HttpSettings, ScimSettings};
 use reeve_db::{Engine, Options};
 use reeve_media::StoreSettings;
 use reeve_model::{Clock, Ctx, Millis};
 use serde_json::json;
 
+use crate::browser::Browser;
 use crate::client::Client;
 use crate::database::{Copy, Database};
 
@@ -142,6 +143,24 @@ impl Server {
         Client::new(self.address(), None)
     }
 
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.stranger())
+    }
+
+    /// A browser with the cookies of another one, at the current port of the server.
+    pub fn again_in(&self, browser: &Browser) -> Browser {
+        browser.at(self.again(browser.client()))
+    }
+
+    /// A browser in which an account signed in that [`Server::user`] or [`Server::create`] made.
+    pub async fn signed_in(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        let reply = browser.sign_in(name, &format!("{name}'s password")).await;
+        assert_eq!(reply.status, 303, "sign-in of {name}: {}", reply.html());
+        browser
+    }
+
     /// A client with this token.
     pub fn with_token(&self, token: &str) -> Client {
         Client::new(self.address(), Some(token.to_owned()))
@@ -238,6 +257,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         push: reeve_push::Settings::default(),
         webhooks: reeve_webhooks::Settings::default(),
         scim: ScimSettings::default(),
+        html: HtmlSettings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),
     }

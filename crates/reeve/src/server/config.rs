@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
 use reeve_app::limits::{RateLimit, RateLimits};
 use reeve_app::{
-    Contact, Discovery, HttpSettings, OAuthSettings, ScimSettings, Support, Turn, TurnCredentials,
+    Contact, Discovery, HtmlSettings, HttpSettings, OAuthSettings, ScimSettings, Support, Turn,
+    TurnCredentials,
 };
 use reeve_db::{DatabaseUrl, Options};
 use reeve_media::StoreSettings;
@@ -72,6 +73,8 @@ pub struct Config {
     pub webhooks: reeve_webhooks::Settings,
     /// The settings for provisioning with SCIM.
     pub scim: ScimSettings,
+    /// The look of pages.
+    pub html: HtmlSettings,
     /// The clock.
     pub clock: Clock,
 }
@@ -127,6 +130,8 @@ impl Config {
                 refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
                 oauth_token_lifetime_ms: settings.oauth.token_lifetime_ms,
                 refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,
+                browser_session_idle_ms: settings.pages.session_idle_ms,
+                browser_session_longest_ms: settings.pages.session_lifetime_ms,
                 login_via_existing_session: tokens.login_via_existing_session,
                 extra_user_types: settings.account.user_types.clone(),
                 default_user_type: settings.account.default_user_type.clone(),
@@ -152,6 +157,11 @@ impl Config {
                 body_timeout: seconds(settings.http.body_timeout_ms),
                 answer_timeout: seconds(settings.http.answer_timeout_ms),
                 max_unsent: settings.http.max_unsent_bytes,
+                // Browsers take cookies for TLS from a server on the same machine, too.
+                secure_cookies: settings
+                    .public_base_url
+                    .as_ref()
+                    .is_none_or(|url| url.as_str().starts_with("https:")),
                 trusted_proxies: settings.trusted_proxies.0.clone(),
             },
             discovery: Discovery {
@@ -238,6 +248,12 @@ impl Config {
                 inactive: settings.scim.inactive.0,
                 groups_localpart: settings.scim.groups_localpart.clone(),
                 new_groups: settings.scim.new_groups.0,
+            },
+            html: HtmlSettings {
+                templates_folder: settings.pages.templates.clone(),
+                brand: settings.pages.name.clone().unwrap_or_else(|| settings.server_name.to_string()),
+                logo: settings.pages.logo.clone(),
+                accent: settings.pages.accent.0,
             },
             clock: Clock::System,
         }

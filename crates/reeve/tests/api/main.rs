@@ -15,6 +15,7 @@ mod histories;
 mod keys_kit;
 mod oauth;
 mod oauth_kit;
+mod pages;
 mod processes;
 mod push;
 mod restored;

@@ -117,7 +117,8 @@ pub(crate) fn authorize(client_id: &str, changes: &[(&str, &str)]) -> String {
 
 /// The fields of a response, in the part of the address that `separator` begins.
 pub(crate) fn fields(location: &str, separator: char) -> BTreeMap<String, String> {
-    let (_, fields) = location.split_once(separator).unwrap_or_else(|| panic!("no {separator} in {location}"));
+    let (_, fields) =
+        location.split_once(separator).unwrap_or_else(|| panic!("no {separator} in {location}"));
     form_urlencoded::parse(fields.as_bytes()).into_owned().collect()
 }
 

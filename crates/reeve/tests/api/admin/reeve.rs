@@ -329,7 +329,7 @@ on_both_engines! {
             let bodies = route.doc.successes.iter().map(|success| &success.content);
             let bodies = bodies.chain(route.doc.request.as_ref().map(|request| &request.content));
             let named = bodies.filter_map(|content| match content {
-                Content::Json(name, schema) => Some((name.clone(), (**schema).clone())),
+                Content::Json(name, schema) | Content::Form(name, schema) => Some((name.clone(), (**schema).clone())),
                 Content::Text(_) | Content::Bytes | Content::Nothing => None,
             });
             for (name, schema) in named.chain(route.doc.schemas.iter().cloned()) {
@@ -356,7 +356,7 @@ on_both_engines! {
                     assert!(!parameter["description"].as_str().unwrap().is_empty(), "{what}: {name} is not described");
                 }
                 let responses = operation["responses"].as_object().unwrap();
-                let succeeds = responses.keys().any(|status| status.starts_with('2'));
+                let succeeds = responses.keys().any(|status| status.starts_with(['2', '3']));
                 let never = responses.values().any(|response| response["description"].as_str().unwrap().contains("always"));
                 assert!(succeeds || never, "{what}: no answer on success: say `.returns::<T>(200)` in the route");
             }
