@@ -147,20 +147,20 @@ impl Client {
 
     /// Returns its name in a language such as `de`; the host if it has no name.
     pub fn name(&self, language: &str) -> String {
-        self.text("client_name", language, &self.metadata.client_name).unwrap_or_else(|| self.host())
+        self.text("client_name", language, self.metadata.client_name.as_ref()).unwrap_or_else(|| self.host())
     }
 
     /// Returns the address of its terms of service, in a language if it has them in that.
     pub fn terms(&self, language: &str) -> Option<String> {
-        self.text("tos_uri", language, &self.metadata.tos_uri)
+        self.text("tos_uri", language, self.metadata.tos_uri.as_ref())
     }
 
     /// Returns the address of its privacy policy, in a language if it has it in that.
     pub fn policy(&self, language: &str) -> Option<String> {
-        self.text("policy_uri", language, &self.metadata.policy_uri)
+        self.text("policy_uri", language, self.metadata.policy_uri.as_ref())
     }
 
-    fn text(&self, key: &str, language: &str, usual: &Option<String>) -> Option<String> {
-        self.metadata.localized.get(&format!("{key}#{language}")).or(usual.as_ref()).cloned()
+    fn text(&self, key: &str, language: &str, usual: Option<&String>) -> Option<String> {
+        self.metadata.localized.get(&format!("{key}#{language}")).or(usual).cloned()
     }
 }

@@ -70,8 +70,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
             problems.at_most(key, lifetime, LONGEST_MS);
         }
     }
-    // A client that cannot get a new token before the old one expires would work for moments only; one whose token lives for
-    // long would not notice that its session was refused.
+    // The specification asks for short lives. With shorter ones than a minute, clients would do little but refresh.
     problems.at_least("oauth.token_lifetime_ms", settings.oauth.token_lifetime_ms, 60_000);
     problems.at_most("oauth.token_lifetime_ms", settings.oauth.token_lifetime_ms, 86_400_000);
     // The use of a client is noted once a day.

@@ -167,6 +167,14 @@ fn wrong_values_name_the_key_and_the_place() {
             "password.iterations: expected whole number, found a text (in reeve.toml)",
         ),
         ("password.memory_kib = 7", "password.memory_kib: must be at least 8, not 7 (in reeve.toml)"),
+        (
+            "oauth.token_lifetime_ms = 300",
+            "oauth.token_lifetime_ms: must be at least 60000, not 300 (in reeve.toml)",
+        ),
+        (
+            "oauth.unused_clients_ms = 86400000",
+            "oauth.unused_clients_ms: must be at least 172800000, not 86400000 (in reeve.toml)",
+        ),
         ("media.bin_ms = -1", "media.bin_ms: must be at least 0, not -1 (in reeve.toml)"),
         (
             "rooms.bin_ms = 9000000000000000",
