@@ -2,13 +2,13 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, Session, User, UserNum};
-use reeve_store::users;
+use reeve_store::{email_validations, users};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, rights};
+use crate::{account, audit, mails, rights};
 
 /// A new password that an administrator sets.
 #[derive(Clone, Debug)]
@@ -48,11 +48,28 @@ pub fn change(
     chosen: &Chosen,
 ) -> Result<(), Error> {
     let user = &session.user;
+    choose(tx, ctx, policy, user, chosen)?;
+    end_sessions(tx, user, chosen.end_sessions.then(|| Spared::session(session)).as_ref())
+}
+
+/// Replaces the password of an account by one that its person chose without a session, as [`change`] does. All sessions end,
+/// unless the person wants them to stay.
+pub(crate) fn recover(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    chosen: &Chosen,
+) -> Result<(), Error> {
+    choose(tx, ctx, policy, user, chosen)?;
+    end_sessions(tx, user, chosen.end_sessions.then(Spared::default).as_ref())
+}
+
+fn choose(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User, chosen: &Chosen) -> Result<(), Error> {
     if user.password_change_required && users::password_hash(tx, user.num)? != chosen.differs_from {
         return Err(Error::Refused("The password was changed meanwhile: try again"));
     }
-    replace(tx, ctx, policy, user, &chosen.hash, false)?;
-    end_sessions(tx, user, chosen.end_sessions.then(|| Spared::session(session)).as_ref())
+    replace(tx, ctx, policy, user, &chosen.hash, false)
 }
 
 /// Requires that the person of an account changes the password before doing anything else that writes, or ends that. Returns
@@ -108,6 +125,9 @@ fn replace(
     let mut changes = account::changes(user, &after);
     changes.insert("password".to_owned(), json!(true));
     audit::record(tx, ctx, "user.password", &user.user_id, &Value::Object(changes))?;
+    // Links by which the password could be set again were made for the former one.
+    email_validations::delete_resets(tx, user.num)?;
+    mails::password_changed(tx, ctx, policy, user)?;
     Ok(())
 }
 
