@@ -181,7 +181,7 @@ fn reply(tx: &ReadTx<'_>, policy: &Policy, request: &Request, token: &str) -> Re
     let holder = holder.map(|num| users::by_num(tx, num)).transpose()?.flatten();
     let holder = holder.filter(|user| !policy.is_of_server(user));
     let token = token.to_owned();
-    let discloses = policy.mail.discloses_addresses;
+    let discloses = !policy.mail.hides_addresses;
     match (request.purpose, holder) {
         (EmailPurpose::Register, None) => {
             let letter = Letter::ConfirmRegistration { token };

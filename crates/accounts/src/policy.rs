@@ -61,8 +61,8 @@ pub struct MailPolicy {
     pub link_ms: i64,
     /// The time for which a confirmed address can be used by the client that asked for it, in milliseconds.
     pub confirmed_ms: i64,
-    /// True if clients are told whether an account has an address. Otherwise only the mail says so.
-    pub discloses_addresses: bool,
+    /// True if only the mail to an address says whether an account has it. Otherwise clients are told, too.
+    pub hides_addresses: bool,
     /// True if people can add e-mail addresses to their accounts, and remove them.
     pub own_addresses: bool,
     /// The hosts to which a browser may continue after an address is confirmed, in lower case.
@@ -78,7 +78,7 @@ impl Default for MailPolicy {
             language: Language::English,
             link_ms: 3_600_000,
             confirmed_ms: 48 * 3_600_000,
-            discloses_addresses: false,
+            hides_addresses: true,
             own_addresses: true,
             next_link_hosts: Vec::new(),
             notices: Notices::default(),

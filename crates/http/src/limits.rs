@@ -47,7 +47,7 @@ pub struct RateLimits {
     pub url_previews: RateLimit,
     /// Registering; per address.
     pub registration: RateLimit,
-    /// Trying to register, a request at a time; per address.
+    /// Trying to register or to recover a password, a request at a time; per address.
     pub registration_attempts: RateLimit,
     /// Logging in; per address.
     pub login_address: RateLimit,
@@ -55,6 +55,12 @@ pub struct RateLimits {
     pub login_account: RateLimit,
     /// Logging in with wrong credentials; per account.
     pub login_failed: RateLimit,
+    /// Asking for mails; per address of the client.
+    pub email_requests: RateLimit,
+    /// Asking for mails; per account.
+    pub email_account: RateLimit,
+    /// Being sent mails that somebody asked for; per e-mail address.
+    pub email_recipient: RateLimit,
     /// Requests with a service token; per token.
     pub service_tokens: RateLimit,
 }
@@ -82,6 +88,9 @@ impl Default for RateLimits {
             login_address: login,
             login_account: login,
             login_failed: seldom,
+            email_requests: RateLimit { per_second: 0.01, burst: 10 },
+            email_account: RateLimit { per_second: 0.003, burst: 5 },
+            email_recipient: RateLimit { per_second: 0.002, burst: 4 },
             service_tokens: RateLimit { per_second: 100.0, burst: 1000 },
         }
     }
@@ -134,6 +143,12 @@ pub enum Bucket {
     LoginFailed(String),
     /// Tokens for logging in another device, by account number: one a minute.
     LoginToken(UserNum),
+    /// `email_requests`, by address.
+    EmailRequests(String),
+    /// `email_account`, by account number.
+    EmailAccount(UserNum),
+    /// `email_recipient`, by e-mail address.
+    EmailRecipient(String),
     /// `service_tokens`, by the number of the token.
     ServiceToken(ServiceTokenNum),
 }
@@ -262,6 +277,9 @@ impl Limiter {
             Bucket::LoginAccount(_) => limits.login_account,
             Bucket::LoginFailed(_) => limits.login_failed,
             Bucket::LoginToken(_) => LOGIN_TOKEN,
+            Bucket::EmailRequests(_) => limits.email_requests,
+            Bucket::EmailAccount(_) => limits.email_account,
+            Bucket::EmailRecipient(_) => limits.email_recipient,
             Bucket::ServiceToken(_) => limits.service_tokens,
         }
     }

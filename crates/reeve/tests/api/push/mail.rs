@@ -1,7 +1,6 @@
 //! Notifications by e-mail, to a mail server played by the tests.
 
-use reeve_outgoing::{MailSettings, MailTls};
-use reeve_push::MailStyle;
+use reeve_outgoing::{MailSettings, MailStyle, MailTls};
 use reeve_testkit::{Client, Config, Received, START_MS, Server, Smtp, on_both_engines};
 use serde_json::json;
 
