@@ -1,6 +1,6 @@
 //! Account validity: the times at which accounts expire, and their renewal.
 
-use reeve_db::{ReadTx, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
 use reeve_model::{Ctx, Millis, User, random};
 use reeve_store::users;
@@ -52,7 +52,7 @@ pub fn is_renewed_by_mail(policy: &Policy) -> bool {
 }
 
 /// Reminds the owners of some accounts that expire soon, once; returns true if there may be more.
-pub fn remind(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy) -> Result<bool, Error> {
+pub fn remind(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy) -> Result<bool, DbError> {
     let Some(before) = policy.account_validity_remind_ms.filter(|_| is_renewed_by_mail(policy)) else {
         return Ok(false);
     };
@@ -71,7 +71,7 @@ pub fn remind(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy) -> Result<bool, Error
 
 /// Sends the owner of an account a link that renews it; a former one ends. Returns false if the account does not expire, is
 /// deactivated, or has no e-mail address.
-pub fn send_link(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User) -> Result<bool, Error> {
+pub fn send_link(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User) -> Result<bool, DbError> {
     let addresses = mails::addresses(tx, user.num)?;
     let validity = validity::find(tx, &user.user_id)?;
     let Some(Validity { expiration_ts, .. }) =

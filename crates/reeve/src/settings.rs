@@ -9,6 +9,7 @@ mod filter;
 mod keys;
 mod layer;
 mod layers;
+mod mail;
 mod print;
 mod synapse;
 mod upkeep;
@@ -25,13 +26,14 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Password,
-        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
-        Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
+        Account, AccountValidity, Http, Limits, Log, Media, MediaBucket, Outgoing, Password, PasswordPolicy,
+        Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings, Support, Tokens,
+        UrlPreviews, UserDirectory, Voip, Webhooks,
     },
+    mail::{Email, EmailNotices},
     print::{example, markdown},
     upkeep::{Batches, Exports, Retention, RetentionMessages},
-    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
+    values::{BaseUrl, Database, EmailLanguage, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 
 /// The settings file that is read by default, if it exists.
