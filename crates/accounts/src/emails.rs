@@ -70,7 +70,7 @@ pub struct Request {
     pub purpose: EmailPurpose,
     /// The canonical address.
     pub address: String,
-    /// The account to which the address is to be added.
+    /// The account to which the address is to be added; `None` if the client does not say, which may ask without a token.
     pub user_num: Option<UserNum>,
     /// The client; `None` for a page of the server, where the link does everything.
     pub client: Option<Client>,
@@ -193,9 +193,10 @@ fn reply(tx: &ReadTx<'_>, policy: &Policy, request: &Request, token: &str) -> Re
             Ok(Reply { letter, has_link: false, about: Some(num), user_num: None })
         }
         (EmailPurpose::Add, None) => {
-            let user = active(tx, request.user_num)?;
-            let letter = Letter::ConfirmAddress { token, user_id: user.user_id };
-            Ok(Reply { letter, has_link: true, about: Some(user.num), user_num: Some(user.num) })
+            let user = request.user_num.map(|num| active(tx, num)).transpose()?;
+            let num = user.as_ref().map(|user| user.num);
+            let letter = Letter::ConfirmAddress { token, user_id: user.map(|user| user.user_id) };
+            Ok(Reply { letter, has_link: true, about: num, user_num: num })
         }
         (EmailPurpose::Add, Some(user)) if discloses || request.user_num == Some(user.num) => {
             Err(Error::ThreepidInUse)
@@ -219,9 +220,8 @@ fn reply(tx: &ReadTx<'_>, policy: &Policy, request: &Request, token: &str) -> Re
 }
 
 /// Returns an account, if it is not deactivated.
-fn active(tx: &ReadTx<'_>, num: Option<UserNum>) -> Result<User, Error> {
-    let user = num.map(|num| users::by_num(tx, num)).transpose()?.flatten();
-    user.filter(|user| !user.deactivated).ok_or(Error::Deactivated)
+fn active(tx: &ReadTx<'_>, num: UserNum) -> Result<User, Error> {
+    users::by_num(tx, num)?.filter(|user| !user.deactivated).ok_or(Error::Deactivated)
 }
 
 /// What the link in a mail leads to.
@@ -255,7 +255,7 @@ pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, token: &str) -> Resu
         return shown(tx, validation);
     }
     if validation.secret_hash.is_none() {
-        let user = active(tx, validation.user_num)?;
+        let user = active(tx, validation.user_num.ok_or(Error::BadMailLink)?)?;
         attach(tx, ctx, policy, &user, &validation.address)?;
     }
     let until = ctx.now.plus(policy.mail.confirmed_ms);
@@ -323,7 +323,7 @@ pub fn add(
 ) -> Result<(), Error> {
     check_own(policy)?;
     let proof = proven(tx, EmailPurpose::Add, credentials, ctx.now)?;
-    if proof.user_num != Some(user.num) {
+    if proof.user_num.is_some_and(|num| num != user.num) {
         return Err(Error::EmailNotConfirmed);
     }
     attach(tx, ctx, policy, user, &proof.address)?;

@@ -25,8 +25,8 @@ pub enum Letter {
     ConfirmAddress {
         /// The token of the link.
         token: String,
-        /// The account.
-        user_id: String,
+        /// The account; `None` if the client did not say which.
+        user_id: Option<String>,
     },
     /// Asks to confirm that a client may set a new password for an account.
     ConfirmReset {

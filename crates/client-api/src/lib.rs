@@ -2,10 +2,12 @@
 
 mod account;
 mod account_data;
+mod account_validity;
 mod capabilities;
 mod cross_signing;
 mod dehydrated_device;
 mod devices;
+pub mod email;
 mod exports;
 mod keys;
 mod login;
@@ -19,6 +21,7 @@ mod presence;
 mod profile;
 mod push_rules;
 mod pushers;
+mod recovery;
 mod register;
 mod registration_token_validity;
 mod room_keys;
@@ -30,6 +33,7 @@ mod shapes;
 mod sliding_sync;
 mod stage;
 mod sync;
+mod threepids;
 mod to_device;
 mod uia;
 mod unsubscribe;
@@ -38,6 +42,7 @@ mod versions;
 mod voip;
 mod well_known;
 
+pub use recovery::{MAX_PASSWORD, choose_password};
 pub use versions::VERSIONS;
 
 use reeve_app::Route;
@@ -57,6 +62,8 @@ pub fn routes() -> Vec<Route> {
         session::routes(),
         server_keys::routes(),
         account::routes(),
+        threepids::routes(),
+        account_validity::routes(),
         password_policy::routes(),
         devices::routes(),
         keys::routes(),

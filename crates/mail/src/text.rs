@@ -70,6 +70,7 @@ struct Values {
     reset: String,
     /// The time until which the link works.
     until: String,
+    /// The account; blank if it is not known.
     user_id: String,
     link: String,
     time: String,
@@ -153,7 +154,11 @@ fn values(style: &MailStyle, server_name: &str, stored: &StoredMail, letter: &Le
     let confirmation = |token: &str| page(&format!("email/{token}"));
     match letter {
         Letter::ConfirmRegistration { token } => Values { link: confirmation(token), ..all },
-        Letter::ConfirmAddress { token, user_id } | Letter::ConfirmReset { token, user_id } => {
+        Letter::ConfirmAddress { token, user_id } => {
+            let user_id = user_id.as_deref().map(user).unwrap_or_default();
+            Values { link: confirmation(token), user_id, ..all }
+        }
+        Letter::ConfirmReset { token, user_id } => {
             Values { link: confirmation(token), user_id: user(user_id), ..all }
         }
         Letter::ChoosePassword { token, user_id } => {
@@ -220,7 +225,8 @@ mod tests {
         let (ts, address) = (Millis::ZERO, || vec!["a@x.org".to_owned()]);
         let mut letters = vec![
             Letter::ConfirmRegistration { token: token() },
-            Letter::ConfirmAddress { token: token(), user_id: user_id() },
+            Letter::ConfirmAddress { token: token(), user_id: None },
+            Letter::ConfirmAddress { token: token(), user_id: Some(user_id()) },
             Letter::ConfirmReset { token: token(), user_id: user_id() },
             Letter::ChoosePassword { token: token(), user_id: user_id() },
             Letter::AlreadyRegistered { user_id: user_id() },

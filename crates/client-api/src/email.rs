@@ -1,0 +1,36 @@
+//! Requests for mails with which people prove that an e-mail address is theirs.
+
+use std::sync::Arc;
+
+use http::header::ACCEPT_LANGUAGE;
+use reeve_accounts::Error;
+use reeve_accounts::emails::{self, Request};
+use reeve_app::limits::Bucket;
+use reeve_app::{Call, Head, MatrixError};
+use reeve_model::Language;
+
+/// Begins a proof, and returns its id. The request is counted against the limits of the client, of the account and of the address
+/// to which the mail goes, unless an earlier one answers it.
+pub async fn ask(call: &Call, request: Request) -> Result<String, MatrixError> {
+    if !call.app.policy.mail.enabled {
+        return Err(Error::SendsNoMail.into());
+    }
+    let (wanted, now) = (request.clone(), call.now);
+    if let Some(sid) = call.read(move |tx| emails::answered(tx, &wanted, now)).await? {
+        return Ok(sid);
+    }
+    let limiter = &call.app.limiter;
+    limiter.check(Bucket::EmailRequests(call.ip.to_string()), now)?;
+    if let Some(num) = request.user_num {
+        limiter.check(Bucket::EmailAccount(num), now)?;
+    }
+    limiter.check(Bucket::EmailRecipient(request.address.clone()), now)?;
+    let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
+    call.write(move |tx| emails::begin(tx, &ctx, &app.policy, &request)).await
+}
+
+/// Returns the language that a client prefers, if mails are written in it.
+pub fn language(head: &Head) -> Option<Language> {
+    let accepted = head.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    accepted.and_then(Language::preferred)
+}
