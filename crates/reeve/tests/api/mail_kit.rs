@@ -53,17 +53,32 @@ pub(crate) fn header(mail: &Received, name: &str) -> String {
     line.unwrap_or_else(|| panic!("no {name}: {head}"))
 }
 
+/// A mail whose lines are not encoded as quoted-printable (RFC 2045, 6.7).
+pub(crate) fn decoded(mail: Received) -> Received {
+    let joined = mail.message.replace("=\r\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = joined.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
+        let digits = tail.get(..2).filter(|two| *first == b'=' && two.iter().all(is_digit));
+        let byte = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    Received { message: String::from_utf8_lossy(&bytes).into_owned(), ..mail }
+}
+
 /// The next mail, which goes to this address and has this subject.
 pub(crate) async fn expect(smtp: &Smtp, to: &str, subject: &str) -> Received {
-    let mail = smtp.mail().await;
+    let mail = decoded(smtp.mail().await);
     assert_eq!((&*mail.to, &*header(&mail, "Subject")), (to, subject), "{}", mail.message);
     mail
 }
 
 /// The token of the link in a mail to a page: `email`, `reset` or `renew`.
 pub(crate) fn token(mail: &Received, page: &str) -> String {
-    let link = format!("{BASE}/_reeve/pages/{page}/");
-    let rest = mail.message.split(&link).nth(1).unwrap_or_else(|| panic!("no link: {}", mail.message));
+    let (link, message) = (format!("{BASE}/_reeve/pages/{page}/"), decoded(mail.clone()).message);
+    let rest = message.split(&link).nth(1).unwrap_or_else(|| panic!("no link: {message}"));
     rest.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 

@@ -140,7 +140,7 @@ on_both_engines! {
         let missing = stranger.get(RENEW).await;
         assert_eq!((missing.status, missing.text("errcode")), (400, "M_MISSING_PARAM"));
         let long = "x".repeat(65);
-        for wrong in ["", "a/b", "..", "a%0d%0aX: y", &long] {
+        for wrong in ["", "a/b", "..", "a%0d%0aX", &long] {
             let reply = stranger.get(&format!("{RENEW}?token={wrong}")).await;
             assert_eq!((reply.status, reply.text("errcode")), (404, "M_NOT_FOUND"), "{wrong}");
         }

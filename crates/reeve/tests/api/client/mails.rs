@@ -3,7 +3,7 @@
 use reeve_testkit::{Client, Received, Server, Smtp, on_both_engines};
 use serde_json::{Value, json};
 
-use crate::mail_kit::{by_password, expect, header, set_address, until_failed, with_mail};
+use crate::mail_kit::{by_password, decoded, expect, header, set_address, until_failed, with_mail};
 use crate::rooms_kit::{CS, ok};
 use crate::sync_kit::eventually;
 
@@ -36,7 +36,7 @@ async fn set_addresses(admin: &Client, user_id: &str, wanted: &[&str]) {
 
 /// The next two mails, by recipient.
 async fn two(smtp: &Smtp) -> [Received; 2] {
-    let mut mails = [smtp.mail().await, smtp.mail().await];
+    let mut mails = [decoded(smtp.mail().await), decoded(smtp.mail().await)];
     mails.sort_by(|a, b| a.to.cmp(&b.to));
     mails
 }

@@ -54,9 +54,9 @@ on_both_engines! {
         confirm(&server, &mail).await.unwrap();
         assert_eq!(set(&stranger, auth.clone(), "new").await, (200, json!({})));
         assert_eq!(alice.get(WHOAMI).await.status, 401);
-        server.log_in("alice", "new").await;
         let notice = expect(&smtp, "alice@x.org", CHANGED).await;
         assert!(!notice.message.contains("administrator"), "{}", notice.message);
+        server.log_in("alice", "new").await;
         expect(&smtp, "alice@x.org", "[Example] New sign-in to your account").await;
         // The proof is used up, and the session is over.
         assert_eq!(set(&stranger, by_email(&id, "s"), "newer").await.refusal(), NOT_CONFIRMED);
