@@ -2,7 +2,7 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserNum};
-use reeve_store::users;
+use reeve_store::{browser_sessions, users};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -78,6 +78,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, ctx: &Ctx, before: &User, after: &User) -> 
     rights::check_change(tx, ctx, before, after)?;
     users::update(tx, before, after)?;
     sessions::end_impersonation(tx, before, after)?;
+    if after.locked && !before.locked {
+        // People sign in again: a browser may be that of somebody else.
+        browser_sessions::delete_of_user(tx, after.num, None)?;
+    }
     propagation::spread(tx, ctx, before, after)?;
     Ok(())
 }

@@ -148,6 +148,9 @@ pub enum Error {
     /// The account is locked.
     #[error("User account has been locked")]
     Locked,
+    /// The validity of the account has ended.
+    #[error("User account has expired")]
+    Expired,
     /// The session is that of an administrator who acts as the account.
     #[error("An administrator who acts as a user cannot prove to be that user")]
     ActsAsAnother,
@@ -306,6 +309,7 @@ impl From<Error> for MatrixError {
             }
             Error::Deactivated => Self::new(403, "M_USER_DEACTIVATED", text),
             Error::Locked => Self::locked(),
+            Error::Expired => Self::new(403, "ORG_MATRIX_EXPIRED_ACCOUNT", text),
             Error::DeviceIdInUse => Self::bad_request("M_FORBIDDEN", text),
             Error::BadKeys(_) => Self::bad_json(text),
             Error::TooManyMessages | Error::MessageTooLong | Error::TooLong { .. } => Self::too_large(text),

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod account_data;
 pub mod audit;
+pub mod browser_sessions;
 pub mod cross_signing;
 pub mod deactivate;
 pub mod dehydrated;

@@ -45,7 +45,7 @@ pub fn log_in(
 }
 
 /// Returns the account of a proof, if the proof is valid.
-fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Error>, DbError> {
+pub(crate) fn proven(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<Result<User, Error>, DbError> {
     Ok(match proof {
         Proof::Password { user_num, hash } => match users::by_num(tx, *user_num)? {
             Some(user) if users::password_hash(tx, *user_num)?.as_ref() == Some(hash) => Ok(user),

@@ -1,7 +1,7 @@
 //! Changing the passwords of accounts, and requiring that their people do.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, Session, User, UserNum};
+use reeve_model::{Ctx, User, UserNum};
 use reeve_store::{email_validations, users};
 use serde_json::{Value, json};
 
@@ -34,42 +34,24 @@ pub struct Chosen {
     pub hash: String,
     /// The stored hash that the password does not match. `None` if it was not compared, since nothing requires a change.
     pub differs_from: Option<String>,
-    /// True to end the other sessions of the account.
-    pub end_sessions: bool,
+    /// What stays when the sessions of the account end; `None` if all stay.
+    pub end_sessions: Option<Spared>,
 }
 
-/// Replaces the password of the account of a session by one that its person chose. A required change is done then, and is
-/// refused with the password that the account has.
+/// Replaces the password of an account by one that its person chose. A required change is done then, and is refused with the
+/// password that the account has.
 pub fn change(
-    tx: &mut Tx<'_>,
-    ctx: &Ctx,
-    policy: &Policy,
-    session: &Session,
-    chosen: &Chosen,
-) -> Result<(), Error> {
-    let user = &session.user;
-    choose(tx, ctx, policy, user, chosen)?;
-    end_sessions(tx, user, chosen.end_sessions.then(|| Spared::session(session)).as_ref())
-}
-
-/// Replaces the password of an account by one that its person chose without a session, as [`change`] does. All sessions end,
-/// unless the person wants them to stay.
-pub(crate) fn recover(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     policy: &Policy,
     user: &User,
     chosen: &Chosen,
 ) -> Result<(), Error> {
-    choose(tx, ctx, policy, user, chosen)?;
-    end_sessions(tx, user, chosen.end_sessions.then(Spared::default).as_ref())
-}
-
-fn choose(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User, chosen: &Chosen) -> Result<(), Error> {
     if user.password_change_required && users::password_hash(tx, user.num)? != chosen.differs_from {
         return Err(Error::Refused("The password was changed meanwhile: try again"));
     }
-    replace(tx, ctx, policy, user, &chosen.hash, false)
+    replace(tx, ctx, policy, user, &chosen.hash, false)?;
+    end_sessions(tx, user, chosen.end_sessions.as_ref())
 }
 
 /// Requires that the person of an account changes the password before doing anything else that writes, or ends that. Returns

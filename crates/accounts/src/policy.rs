@@ -27,6 +27,10 @@ pub struct Policy {
     pub refreshable_token_lifetime_ms: i64,
     /// The lifetime of a refresh token, in milliseconds; `None` if it ends only by revocation.
     pub refresh_token_lifetime_ms: Option<i64>,
+    /// The time after which a browser session that is not used ends, in milliseconds.
+    pub browser_session_idle_ms: i64,
+    /// The longest time for which a browser session lives, in milliseconds.
+    pub browser_session_longest_ms: i64,
     /// True if a session can request a login token for another device.
     pub login_via_existing_session: bool,
     /// User types besides `bot` and `support`.
@@ -179,6 +183,8 @@ impl Default for Policy {
             token_lifetime_ms: None,
             refreshable_token_lifetime_ms: 300_000,
             refresh_token_lifetime_ms: None,
+            browser_session_idle_ms: 30 * 86_400_000,
+            browser_session_longest_ms: 90 * 86_400_000,
             login_via_existing_session: false,
             extra_user_types: Vec::new(),
             default_user_type: None,

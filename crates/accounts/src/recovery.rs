@@ -60,6 +60,6 @@ pub fn set_password(
         return Err(Error::PasswordChangeDisabled);
     }
     let user = account(tx, proof, ctx.now)?;
-    password_change::recover(tx, ctx, policy, &user, chosen)?;
+    password_change::change(tx, ctx, policy, &user, chosen)?;
     Ok(user)
 }

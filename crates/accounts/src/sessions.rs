@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{Actor, Ctx, HappeningKind, Millis, Scope, Session, TokenHash, User, UserNum, random};
+use reeve_model::{
+    Actor, BrowserSession, Ctx, HappeningKind, Millis, Scope, Session, TokenHash, User, UserNum, random,
+};
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::happenings::{self, NewHappening};
 use reeve_store::refresh_tokens::NewRefreshToken;
 use reeve_store::{
-    dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers, refresh_tokens, roles,
-    users,
+    browser_sessions, dehydrated_devices, device_changes, devices, login_tokens, openid_tokens, pushers,
+    refresh_tokens, roles, users,
 };
 use serde_json::json;
 
@@ -263,12 +265,15 @@ pub fn create_login_token(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<Str
     Ok(token)
 }
 
+/// Returns the account of a session, for what only its owner may do. Refuses one in which an administrator acts as the account.
+pub fn owner(session: &Session) -> Result<&User, Error> {
+    if session.owner_num == session.user.num { Ok(&session.user) } else { Err(Error::ActsAsAnother) }
+}
+
 /// Creates a token with which an account proves its identity to another service. An administrator who acts as the
 /// account cannot.
 pub fn create_openid_token(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session) -> Result<String, Error> {
-    if session.owner_num != session.user.num {
-        return Err(Error::ActsAsAnother);
-    }
+    owner(session)?;
     let token = format!("rvo_{}", random::secret(40));
     openid_tokens::insert(tx, &hash_token(&token), session.user.num, ctx.now.plus(OPENID_TOKEN_MS))?;
     openid_tokens::delete_oldest(tx, session.user.num, MAX_OPENID_TOKENS)?;
@@ -293,24 +298,32 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     }
 }
 
-/// The session or device that stays when the sessions of an account end; none by default.
+/// What stays when the sessions of an account end; nothing by default.
 #[derive(Clone, Debug, Default)]
 pub struct Spared {
     /// The access token, which stays with its refresh token.
     pub token_hash: Option<TokenHash>,
     /// The id of a device that stays. Its session stays only if it is that of the token.
     pub device_id: Option<String>,
+    /// The browser session that stays, by the digest of its secret.
+    pub browser: Option<TokenHash>,
 }
 
 impl Spared {
     /// Spares a session.
     pub fn session(session: &Session) -> Self {
-        Self { token_hash: Some(session.token_hash), device_id: session.device_id.clone() }
+        let (token_hash, device_id) = (Some(session.token_hash), session.device_id.clone());
+        Self { token_hash, device_id, browser: None }
+    }
+
+    /// Spares a browser session.
+    pub fn browser(browser: &BrowserSession) -> Self {
+        Self { browser: Some(browser.token_hash), ..Self::default() }
     }
 }
 
 /// Ends every session of an account: its devices with their pushers and keys, the access tokens that it owns (login-as
-/// tokens included), and refresh, login and OpenID tokens.
+/// tokens included), its browser sessions, and refresh, login and OpenID tokens.
 pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<(), DbError> {
     let mut fewer = false;
     for device in devices::of_user(tx, user_num)? {
@@ -326,6 +339,7 @@ pub fn end_all(tx: &mut Tx<'_>, user_num: UserNum, spared: &Spared) -> Result<()
     login_tokens::delete_of_user(tx, user_num)?;
     openid_tokens::delete_of_user(tx, user_num)?;
     access_tokens::delete_of_owner(tx, user_num, spared.token_hash.as_ref())?;
+    browser_sessions::delete_of_user(tx, user_num, spared.browser.as_ref())?;
     Ok(())
 }
 
@@ -334,11 +348,13 @@ pub fn log_out_everywhere(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str) -> Result<b
     let user = rights::to_change(tx, ctx, user_id)?;
     let had_devices = !devices::of_user(tx, user.num)?.is_empty();
     let had_tokens = access_tokens::delete_of_owner(tx, user.num, None)? > 0;
+    let had_browsers = browser_sessions::delete_of_user(tx, user.num, None)? > 0;
     end_all(tx, user.num, &Spared::default())?;
-    if had_devices || had_tokens {
+    let had_any = had_devices || had_tokens || had_browsers;
+    if had_any {
         audit::record(tx, ctx, "user.logout", user_id, &json!({}))?;
     }
-    Ok(had_devices || had_tokens)
+    Ok(had_any)
 }
 
 /// Deletes the tokens of a device's session, and keeps the device.
@@ -348,9 +364,10 @@ fn end_tokens(tx: &mut Tx<'_>, user_num: UserNum, device_id: &str) -> Result<(),
     Ok(())
 }
 
-/// Deletes login and OpenID tokens that have expired.
+/// Deletes login and OpenID tokens, and browser sessions, whose time is over.
 pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
     login_tokens::prune(tx, now)?;
     openid_tokens::prune(tx, now)?;
+    browser_sessions::prune(tx, now)?;
     Ok(())
 }

@@ -81,7 +81,7 @@ fn key(call: &Call) -> Option<Key> {
     let user_num = call.caller().user().map_or(UserNum::ZERO, |user| user.num);
     let device_id = match call.caller() {
         Caller::Service(service) => service.num.to_string(),
-        Caller::Nobody | Caller::Session(_) => String::new(),
+        Caller::Nobody | Caller::Session(_) | Caller::Browser(_) => String::new(),
     };
     Some(Key { user_num, device_id, scope: "server_notice".to_owned(), txn_id })
 }

@@ -3,26 +3,29 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum_core::response::Response;
 use reeve_accounts::password::Hasher;
 use reeve_accounts::seen::Seen;
 use reeve_accounts::selections::Selections;
 use reeve_accounts::service_uses::ServiceUses;
-use reeve_accounts::{Policy, sessions};
+use reeve_accounts::{Policy, browser_sessions, sessions};
 use reeve_db::ReadTx;
 use reeve_export::Exports;
-use reeve_http::{Base, Caller, Credentials, Head, State, Token};
+use reeve_html::Html;
+use reeve_http::{Base, Caller, Credentials, Head, Refused, State, Token};
 use reeve_jobs::Jobs;
 use reeve_media::Library;
 use reeve_model::MatrixError;
 use reeve_outgoing::Outgoing;
 use reeve_previews::Previews;
 use reeve_rooms::Home;
-use reeve_store::{access_tokens, service_tokens};
+use reeve_store::{access_tokens, browser_sessions as stored_browsers, service_tokens};
 use reeve_sync::Notifier;
 use reeve_webhooks::Webhooks;
 use tokio::sync::watch;
 
 use crate::discovery::Discovery;
+use crate::page;
 use crate::scim::ScimSettings;
 
 /// The running server, as handlers use it. The part that the HTTP engine works with is reached through it.
@@ -61,6 +64,8 @@ pub struct App {
     pub discovery: Discovery,
     /// The settings for provisioning with SCIM.
     pub scim: ScimSettings,
+    /// The templates, texts and assets of pages.
+    pub html: Html,
     /// Becomes true when the server stops, so that waiting requests end.
     pub stop: watch::Sender<bool>,
 }
@@ -89,12 +94,16 @@ impl State for App {
             Token::Service(hash) => {
                 service_tokens::caller(tx, hash)?.map(|service| Caller::Service(Box::new(service)))
             }
+            Token::Browser(hash) => {
+                stored_browsers::find(tx, hash)?.map(|browser| Caller::Browser(Box::new(browser)))
+            }
         })
     }
 
     fn note(&self, head: &Head<Self>, caller: &Caller) {
         match caller {
-            Caller::Nobody => {}
+            // The use of a browser session is noted when it is confirmed.
+            Caller::Nobody | Caller::Browser(_) => {}
             Caller::Session(session) => self.seen.note(session, &head.ip, head.user_agent(), head.now),
             Caller::Service(service) => self.service_uses.note(service.num, &head.ip, head.now),
         }
@@ -106,7 +115,15 @@ impl State for App {
                 let token_hash = session.token_hash;
                 Ok(self.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?)
             }
-            Caller::Nobody | Caller::Session(_) | Caller::Service(_) => Ok(()),
+            Caller::Browser(browser) if browser_sessions::is_to_be_noted(browser, self.clock.now()) => {
+                let (policy, browser, now) = (self.policy.clone(), browser.clone(), self.clock.now());
+                Ok(self.db.write(move |tx| browser_sessions::note(tx, &policy, &browser, now)).await?)
+            }
+            Caller::Nobody | Caller::Session(_) | Caller::Service(_) | Caller::Browser(_) => Ok(()),
         }
+    }
+
+    fn error_page(&self, refused: &Refused, error: &MatrixError) -> Response {
+        page::error(&self.html, refused, error)
     }
 }

@@ -1,10 +1,13 @@
 //! The state of the server that handlers work with, and the HTTP engine over it, as handlers and the program use both.
 
 mod app;
+pub mod credentials;
 mod discovery;
 pub mod openapi;
+pub mod page;
 mod scim;
 
+pub use reeve_html::{Accent, Html, HtmlSettings};
 pub use reeve_http::{
     Access, Answer, Base, Caller, Content, Family, Limit, OpenTo, Param, ParamKind, Params,
     Settings as HttpSettings, auth, body, json, ledger, limits, metrics, query, reply, serve, shape,

@@ -14,6 +14,7 @@ const fn param(name: &'static str, meaning: &'static str, example: &'static str)
 /// The path parameters of all routes.
 const PATH_PARAMS: &[PathParam] = &[
     param("address", "The e-mail address or telephone number.", "alice@example.org"),
+    param("asset", "The name of the file.", "style-0123456789abcdef.css"),
     param("delete_id", "The id of the deletion.", "delete_1"),
     param("destination", "The name of another server.", "example.com"),
     param("device_id", "The id of the device.", "QBUAZIFURK"),
@@ -54,6 +55,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("scim_type", "The name of the type of resource.", "User"),
     param("serverName", "The server name: the first part of the `mxc` URI.", "example.org"),
     param("server_name", "The server name: the first part of the `mxc` URI.", "example.org"),
+    param("session", "The id of the browser session, or of the device after `device:`.", "device:QBUAZIFURK"),
     param("session_id", "The id of the session whose key it is.", "sessionid"),
     param("state_key", "The state key of the event.", "@alice:example.org"),
     param("tag", "The name of the tag.", "m.favourite"),

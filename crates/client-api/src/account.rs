@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_accounts::recovery::Proof;
+use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, password_change};
+use reeve_app::credentials::MAX_PASSWORD;
 use reeve_app::limits::Bucket;
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Caller, MatrixError, Reading, Route, body, reply, shape};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 
-use crate::recovery::{MAX_PASSWORD, choose_password, chosen};
+use crate::recovery::{choose_password, chosen};
 use crate::shapes;
 use crate::uia;
 
@@ -118,9 +120,11 @@ async fn change_password(mut call: Call) -> Answer {
     if !call.app.policy.password_enabled {
         return Err(Error::PasswordChangeDisabled.into());
     }
-    let chosen = chosen(&call, &user, &password, end_sessions).await?;
+    let spared = if end_sessions { Some(Spared::session(call.session()?)) } else { None };
+    let chosen = chosen(&call, &user, &password, spared).await?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
-    call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, session, &chosen)).await?;
+    call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, &session.user, &chosen))
+        .await?;
     reply::empty()
 }
 

@@ -42,7 +42,7 @@ mod versions;
 mod voip;
 mod well_known;
 
-pub use recovery::{MAX_PASSWORD, choose_password};
+pub use recovery::choose_password;
 pub use versions::VERSIONS;
 
 use reeve_app::Route;

@@ -186,6 +186,21 @@ pub(crate) struct Device {
     pub(crate) last_seen_user_agent: Option<String>,
 }
 
+/// A line of `browsers.jsonl`: a browser in which the person is signed in on pages of the server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Browser {
+    /// In milliseconds.
+    #[schema(value_type = i64)]
+    pub(crate) signed_in_ts: Millis,
+    /// In milliseconds; it may be an hour late.
+    #[schema(value_type = i64)]
+    pub(crate) last_seen_ts: Millis,
+    /// The address from which the person signed in, unless it was deleted.
+    #[schema(required)]
+    pub(crate) ip: Option<String>,
+    pub(crate) user_agent: String,
+}
+
 /// A line of `connections.jsonl`: an address from which a session was used, for 28 days.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Connection {
@@ -414,6 +429,7 @@ pub fn schema() -> Value {
         ("manifest.json", definition::<Manifest>(&mut defs)),
         ("account.json", definition::<Account>(&mut defs)),
         ("devices.jsonl", definition::<Device>(&mut defs)),
+        ("browsers.jsonl", definition::<Browser>(&mut defs)),
         ("connections.jsonl", definition::<Connection>(&mut defs)),
         ("pushers.jsonl", definition::<Pusher>(&mut defs)),
         ("account_data.jsonl", definition::<AccountData>(&mut defs)),

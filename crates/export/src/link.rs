@@ -3,13 +3,13 @@
 use reeve_accounts::{audit, rights};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{ActorKind, Ctx, ExportState, Millis, Session, random};
+use reeve_model::{ActorKind, Ctx, ExportState, Millis, User, random};
 use reeve_store::exports::{self, Archive, By, Export};
 use reeve_store::users;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::order::{self, check_is_owner, check_scopes};
+use crate::order::{self, check_scopes};
 use crate::settings::Settings;
 
 /// The path of downloads, before the token of a link.
@@ -28,19 +28,18 @@ pub struct Issued {
     pub until_ts: Millis,
 }
 
-/// Makes the link of an archive, in place of a former one: for the owner of the account, if a session is given, or else for an
+/// Makes the link of an archive, in place of a former one: for the owner of an account, if one is given, or else for an
 /// administrator who holds the scopes of all parts of an archive.
 pub fn create(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     settings: &Settings,
-    session: Option<&Session>,
+    owner: Option<&User>,
     id: &str,
 ) -> Result<Issued, Error> {
-    let (export, by) = if let Some(session) = session {
-        check_is_owner(session)?;
-        let by = By { kind: ActorKind::User, id: session.user.user_id.clone() };
-        (order::find_own(tx, &session.user, id, ctx.now)?, by)
+    let (export, by) = if let Some(owner) = owner {
+        let by = By { kind: ActorKind::User, id: owner.user_id.clone() };
+        (order::find_own(tx, owner, id, ctx.now)?, by)
     } else {
         let export = order::find(tx, id, ctx.now)?;
         rights::to_change(tx, ctx, &export.user_id)?;

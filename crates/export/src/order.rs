@@ -3,7 +3,7 @@
 use age::x25519::Recipient;
 use reeve_accounts::{account, audit, rights};
 use reeve_db::{DbError, ReadTx, Tx};
-use reeve_model::{Actor, ActorKind, Ctx, ExportState, Millis, Scope, Session, User, random};
+use reeve_model::{Actor, ActorKind, Ctx, ExportState, Millis, Scope, User, random};
 use reeve_store::SortKey;
 use reeve_store::exports::{self, By, Export, NewExport, Options};
 use serde_json::json;
@@ -28,15 +28,6 @@ pub(crate) fn check_scopes(ctx: &Ctx) -> Result<(), Error> {
     SCOPES.into_iter().try_for_each(|scope| Ok(rights::check_holds(ctx, scope)?))
 }
 
-/// Refuses a session in which an administrator acts as the account.
-pub(crate) fn check_is_owner(session: &Session) -> Result<(), Error> {
-    if session.owner_num == session.user.num {
-        Ok(())
-    } else {
-        Err(reeve_accounts::Error::ActsAsAnother.into())
-    }
-}
-
 /// Orders an archive of an account, for an administrator who holds the scopes of all its parts; returns the export. One of an
 /// account that is deactivated or erased has the data that is left.
 pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, options: &Options) -> Result<Export, Error> {
@@ -57,19 +48,17 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, options: &Options) -> Re
     Ok(export)
 }
 
-/// Orders an archive of the account of a session; returns the export.
+/// Orders an archive of an account, for its owner; returns the export.
 pub fn order_own(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
     settings: &Settings,
-    session: &Session,
+    user: &User,
     options: &Options,
 ) -> Result<Export, Error> {
-    check_is_owner(session)?;
     if !settings.own {
         return Err(Error::Disabled);
     }
-    let user = &session.user;
     account::check_active(tx, user.num)?;
     for newest in exports::of_user(tx, user.num, true, &SortKey::at(Millis::MAX), 1)? {
         let every = match newest.state {
@@ -139,10 +128,9 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes an archive that an account ordered for itself, or ends the work on it.
-pub fn delete_own(tx: &mut Tx<'_>, ctx: &Ctx, session: &Session, id: &str) -> Result<(), Error> {
-    check_is_owner(session)?;
-    let export = find_own(tx, &session.user, id, ctx.now)?;
+/// Deletes an archive that an account ordered for itself, or ends the work on it, for its owner.
+pub fn delete_own(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, id: &str) -> Result<(), Error> {
+    let export = find_own(tx, user, id, ctx.now)?;
     withdraw(tx, &export, ctx.now)
 }
 

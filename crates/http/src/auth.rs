@@ -2,12 +2,13 @@
 
 use http::{HeaderMap, header};
 use reeve_db::ReadTx;
-use reeve_model::{MatrixError, Scope, Scopes, Service, Session};
+use reeve_model::{MatrixError, Millis, Scope, Scopes, Service, Session, User};
 
 use crate::admission::{Access, Admission};
 use crate::caller::{Caller, Credentials, Token};
 use crate::query::{ACCESS_TOKEN, Query};
 use crate::state::State;
+use crate::visit::Visit;
 
 /// The error text for service tokens where the caller must be an account.
 pub(crate) const NO_ACCOUNT: &str = "A service token belongs to no account and cannot be used here";

@@ -248,6 +248,16 @@ impl<S: State> Call<S> {
         self.authorised(move |tx, caller| f(tx, present(caller, caller.session())?).map_err(Into::into)).await
     }
 
+    /// Runs a deed of the person who signed in, as [`Call::act`] does, with the browser session as the transaction sees it.
+    pub async fn act_in_browser<T, E, F>(&self, f: F) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Into<MatrixError> + Send + 'static,
+        F: Fn(&mut Tx<'_>, &BrowserSession) -> Result<T, E> + Send + 'static,
+    {
+        self.authorised(move |tx, caller| f(tx, present(caller, caller.browser())?).map_err(Into::into)).await
+    }
+
     /// Runs a deed of the caller, as [`Call::act`] does, who need not be an account.
     pub async fn act_as<T, E, F>(&self, f: F) -> Result<T, MatrixError>
     where

@@ -12,6 +12,7 @@ pub mod body;
 pub mod call;
 mod caller;
 mod content;
+mod errors;
 mod example;
 mod family;
 mod form;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::Access;
 use crate::content::{Content, Request};
+use crate::errors;
 use crate::example;
 use crate::family::Family;
 use crate::form;
@@ -35,10 +36,10 @@ pub fn document<S>(routes: &[Arc<Route<S>>], path_params: &[PathParam]) -> Value
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
     let known = [
-        (Family::Matrix.error_schema().to_owned(), matrix_error()),
-        (Family::Scim.error_schema().to_owned(), scim_error()),
-        (Family::OAuth.error_schema().to_owned(), oauth_error()),
-        ("Interactive".to_owned(), interactive()),
+        (Family::Matrix.error_schema().to_owned(), errors::matrix_error()),
+        (Family::Scim.error_schema().to_owned(), errors::scim_error()),
+        (Family::OAuth.error_schema().to_owned(), errors::oauth_error()),
+        ("Interactive".to_owned(), errors::interactive()),
         ("Empty".to_owned(), json!({ "type": "object", "additionalProperties": false })),
     ];
     for route in routes {
@@ -127,73 +128,6 @@ fn drop_nulls(schema: &mut Value) {
             alternatives.retain(|schema| !is_null(schema));
         }
     }
-}
-
-fn matrix_error() -> Value {
-    json!({
-        "type": "object",
-        "required": ["errcode", "error"],
-        "properties": {
-            "errcode": { "type": "string", "description": "The error code, for programs." },
-            "error": { "type": "string", "description": "The error text, for people." },
-            "soft_logout": {
-                "type": "boolean",
-                "description": "With 401: true if the client may keep its data and log in again.",
-            },
-            "retry_after_ms": {
-                "type": "integer",
-                "description": "With 429: the time after which to retry, in milliseconds.",
-            },
-        },
-    })
-}
-
-fn scim_error() -> Value {
-    json!({
-        "type": "object",
-        "required": ["schemas", "status", "detail"],
-        "properties": {
-            "schemas": { "type": "array", "items": { "type": "string" } },
-            "status": { "type": "string", "description": "The HTTP status." },
-            "scimType": { "type": "string", "description": "The kind of error, for programs." },
-            "detail": { "type": "string", "description": "The error text, for people." },
-        },
-    })
-}
-
-fn oauth_error() -> Value {
-    json!({
-        "type": "object",
-        "required": ["error", "error_description"],
-        "properties": {
-            "error": { "type": "string", "description": "The error code, for programs." },
-            "error_description": { "type": "string", "description": "The error text, for developers." },
-        },
-    })
-}
-
-/// Returns the schema of the response to user-interactive authentication that is not complete.
-fn interactive() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "required": ["session", "flows", "params"],
-        "properties": {
-            "session": text,
-            "flows": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["stages"],
-                    "properties": { "stages": { "type": "array", "items": text } },
-                },
-            },
-            "params": { "type": "object" },
-            "completed": { "type": "array", "items": text },
-            "errcode": { "type": "string", "description": "The error code of the last stage." },
-            "error": text,
-        },
-    })
 }
 
 /// An error that a route can return.

@@ -327,11 +327,11 @@ fn check(admission: Admission, params: &Params, caller: &Caller) -> Result<(), M
 
 /// Counts a request against the limit of its route; that of a service token against the limit of the token.
 fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis) -> Result<(), MatrixError> {
-    let session = match caller {
-        Caller::Session(session) => session,
+    let num = match caller {
+        Caller::Session(session) => session.user.num,
+        Caller::Browser(browser) => browser.user.num,
         Caller::Service(service) => return limiter.check(Bucket::ServiceToken(service.num), now),
-        // Pages have no limits but those by address.
-        Caller::Nobody | Caller::Browser(_) => {
+        Caller::Nobody => {
             return match limit {
                 Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),
                 Limit::Login => limiter.check(Bucket::LoginAddress(ip.to_owned()), now),
@@ -348,17 +348,21 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
             };
         }
     };
-    let num = session.user.num;
+    // An administrator's override is for the clients of an account.
+    let message = || match caller.session() {
+        Some(session) => limiter.message(session, now),
+        None => limiter.check(Bucket::Message(num), now),
+    };
     let bucket = match limit {
         Limit::None | Limit::Sending => return Ok(()),
-        Limit::Message => return limiter.message(session, now),
+        Limit::Message => return message(),
         Limit::Profile => Bucket::Profile(num),
         Limit::Name => {
-            limiter.message(session, now)?;
+            message()?;
             Bucket::Profile(num)
         }
         Limit::RoomCreation => {
-            limiter.message(session, now)?;
+            message()?;
             Bucket::RoomCreation(num)
         }
         Limit::ToDevice => Bucket::ToDevice(num),
@@ -368,7 +372,10 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
         Limit::Registration => Bucket::RegistrationAttempts(ip.to_owned()),
         Limit::Login => Bucket::LoginAddress(ip.to_owned()),
     };
-    limiter.switchable(session, bucket, now)
+    match caller.session() {
+        Some(session) => limiter.switchable(session, bucket, now),
+        None => limiter.check(bucket, now),
+    }
 }
 
 /// Adds the headers of every response. Scripts of other sites may call everything except pages.

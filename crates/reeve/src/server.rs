@@ -20,7 +20,7 @@ use reeve_accounts::selections::Selections;
 use reeve_accounts::service_uses::ServiceUses;
 use reeve_app::limits::Limiter;
 use reeve_app::metrics::Metrics;
-use reeve_app::{App, Base, Route, Service, openapi, serve};
+use reeve_app::{App, Base, Html, Route, Service, openapi, serve};
 use reeve_batch::Means;
 use reeve_db::{Db, DbError, OpenError};
 use reeve_export::Exports;
@@ -103,6 +103,9 @@ pub enum StartError {
     /// The settings of e-mail are invalid.
     #[error("invalid [email] settings: {0}")]
     Mail(String),
+    /// The pages cannot be made.
+    #[error("invalid [pages] settings: {0}")]
+    Pages(String),
     /// The settings of password hashing are out of range.
     #[error("invalid [password] settings: {0}")]
     Hashing(String),
@@ -237,6 +240,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
     let db = Db::open(&config.database, config.database_options, reeve_store::MIGRATIONS).await?;
     check_server_name(&db, &config.server_name).await?;
     catch_up(&db).await?;
+    let html = Html::new(&config.html).map_err(|error| StartError::Pages(error.to_string()))?;
     let hasher = Hasher::new(config.hashing).map_err(|error| StartError::Hashing(error.to_string()))?;
     let key = SigningKey::load(&db, config.clock.now()).await.map_err(StartError::Read)?;
     let outgoing =
@@ -340,6 +344,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         exports: exports.clone(),
         discovery: config.discovery,
         scim: config.scim,
+        html,
         stop: stop.clone(),
     });
     let mut routes = routes();

@@ -26,9 +26,9 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Http, Limits, Log, Media, MediaBucket, Outgoing, Password, PasswordPolicy,
-        Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings, Support, Tokens,
-        UrlPreviews, UserDirectory, Voip, Webhooks,
+        Account, AccountValidity, Http, Limits, Log, Media, MediaBucket, Outgoing, Pages, Password,
+        PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
+        Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
     mail::{Email, EmailNotices},
     print::{example, markdown},

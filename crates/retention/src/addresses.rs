@@ -3,7 +3,7 @@
 use reeve_db::{DbError, Tx};
 use reeve_jobs::StepError;
 use reeve_model::Millis;
-use reeve_store::{connections, devices, service_tokens};
+use reeve_store::{browser_sessions, connections, devices, service_tokens};
 use serde::{Deserialize, Serialize};
 
 use crate::run::{Counts, Part, Run};
@@ -18,6 +18,8 @@ enum Table {
     Connections,
     /// Devices.
     Devices,
+    /// Browser sessions.
+    Browsers,
     /// Service tokens, of which there are few.
     ServiceTokens,
 }
@@ -34,7 +36,8 @@ impl Table {
     const fn next(self) -> Option<Self> {
         match self {
             Self::Connections => Some(Self::Devices),
-            Self::Devices => Some(Self::ServiceTokens),
+            Self::Devices => Some(Self::Browsers),
+            Self::Browsers => Some(Self::ServiceTokens),
             Self::ServiceTokens => None,
         }
     }
@@ -44,6 +47,7 @@ impl Table {
         match self {
             Self::Connections => connections::prune(tx, before, most),
             Self::Devices => devices::clear_addresses(tx, before, most),
+            Self::Browsers => browser_sessions::clear_addresses(tx, before, most),
             Self::ServiceTokens => service_tokens::clear_addresses(tx, before),
         }
     }
@@ -59,6 +63,7 @@ impl Table {
         let part = match self {
             Self::Connections => connections::count_old(tx, from, before, most)?,
             Self::Devices => devices::count_addresses(tx, from, before, most)?,
+            Self::Browsers => browser_sessions::count_addresses(tx, from, before, most)?,
             Self::ServiceTokens => return Ok((service_tokens::count_addresses(tx, before)?, None)),
         };
         Ok((part.count, part.next))

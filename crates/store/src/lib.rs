@@ -70,6 +70,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "password_change",
         sql: include_str!("../migrations/0023_password_change.sql"),
     },
+    Migration {
+        number: 25,
+        name: "browser_sessions",
+        sql: include_str!("../migrations/0025_browser_sessions.sql"),
+    },
     Migration { number: 27, name: "email", sql: include_str!("../migrations/0027_email.sql") },
 ];
 

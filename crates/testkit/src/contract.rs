@@ -12,7 +12,7 @@ use crate::reply::Reply;
 
 const REFERENCE: &str = "#/components/schemas/";
 /// Schemas that are parts of others, or that allow other keys.
-const OPEN: [&str; 4] = ["MatrixError", "ScimError", "Interactive", "ClientEvent"];
+const OPEN: [&str; 5] = ["MatrixError", "ScimError", "OAuthError", "Interactive", "ClientEvent"];
 
 /// The contents of a response.
 enum Expected {

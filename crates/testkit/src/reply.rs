@@ -30,13 +30,20 @@ impl Reply {
         (self.status, text("errcode"), text("error"))
     }
 
-    /// True if it is this error: `(status, errcode, error)`. An error of SCIM has no `errcode`.
+    /// True if it is this error: `(status, errcode, error)`. Errors of SCIM and OAuth have no `errcode`, and a page has words of its
+    /// own.
     pub fn is_refused(&self, (status, errcode, error): (u16, &str, &str)) -> bool {
-        if self.header("content-type") == "application/scim+json" {
-            return (self.status, self.text("status"), self.text("detail"))
-                == (status, &*status.to_string(), error);
+        match self.header("content-type") {
+            "application/scim+json" => {
+                (self.status, self.text("status"), self.text("detail"))
+                    == (status, &*status.to_string(), error)
+            }
+            "text/html; charset=utf-8" => self.status == status,
+            _ if self.body.get("error_description").is_some() => {
+                (self.status, self.text("error_description")) == (status, error)
+            }
+            _ => self.refusal() == (status, errcode, error),
         }
-        self.refusal() == (status, errcode, error)
     }
 
     /// A string in the body; empty if there is none.

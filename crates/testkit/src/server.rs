@@ -10,7 +10,7 @@ use reeve::server::{Config, Running, start};
 use reeve_accounts::policy::{HashingCost, PasswordRules, Policy};
 use reeve_accounts::users::{self, NewUser};
 use reeve_app::limits::RateLimits;
-use reeve_app::{App, Discovery, HttpSettings, ScimSettings};
+use reeve_app::{App, Discovery, HtmlSettings, HttpSettings, ScimSettings};
 use reeve_db::{Engine, Options};
 use reeve_media::StoreSettings;
 use reeve_model::{Clock, Ctx, Millis};
@@ -237,6 +237,7 @@ fn config(database: &Database, clock: &Clock) -> Config {
         push: reeve_push::Settings::default(),
         webhooks: reeve_webhooks::Settings::default(),
         scim: ScimSettings::default(),
+        html: HtmlSettings::default(),
         rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         clock: clock.clone(),
     }

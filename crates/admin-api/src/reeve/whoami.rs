@@ -35,6 +35,9 @@ pub(crate) fn route() -> Route {
 fn handle(call: &Reading<'_>) -> Answer {
     let (kind, name, expires_ts) = match call.caller() {
         Caller::Nobody => return Err(MatrixError::missing_token("Missing access token")),
+        Caller::Browser(browser) => {
+            (ActorKind::User, browser.user.user_id.clone(), Some(browser.valid_until_ts))
+        }
         Caller::Session(session) => (ActorKind::User, session.user.user_id.clone(), session.valid_until_ts),
         Caller::Service(service) => {
             let expires_ts = [service.expires_ts, service.secret_until_ts].into_iter().flatten().min();

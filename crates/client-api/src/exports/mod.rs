@@ -3,6 +3,7 @@
 mod download;
 
 use http::StatusCode;
+use reeve_accounts::sessions::owner;
 use reeve_app::shape::{self, AnyObject};
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Reading, Route, body, reply};
 use reeve_model::{ExportState, Millis};
@@ -170,8 +171,9 @@ async fn order(mut call: Call) -> Answer {
     };
     uia::owner(&call, &body.auth).await?;
     let (ctx, settings) = (call.ctx(), *call.app.exports.settings());
-    let ordered =
-        call.act(move |tx, session| reeve_export::order_own(tx, &ctx, &settings, session, &options)).await?;
+    let ordered = call
+        .act(move |tx, session| reeve_export::order_own(tx, &ctx, &settings, owner(session)?, &options))
+        .await?;
     Ok(reply::json(StatusCode::CREATED, &OwnExport::from(ordered)))
 }
 
@@ -198,7 +200,7 @@ fn get(call: &Reading<'_>) -> Answer {
 
 async fn delete(call: Call) -> Answer {
     let (ctx, id) = (call.ctx(), call.param("id"));
-    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, session, &id)).await?;
+    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, owner(session)?, &id)).await?;
     call.app.media.wake_sweeper();
     reply::empty()
 }
@@ -208,7 +210,7 @@ async fn link(mut call: Call) -> Answer {
     uia::owner(&call, &body.auth).await?;
     let (ctx, id, settings) = (call.ctx(), call.param("id"), *call.app.exports.settings());
     let made = call
-        .act(move |tx, session| reeve_export::create_link(tx, &ctx, &settings, Some(session), &id))
+        .act(move |tx, session| reeve_export::create_link(tx, &ctx, &settings, Some(owner(session)?), &id))
         .await?;
     reply::ok(&OwnExportLink {
         path: format!("{}{}", reeve_export::DOWNLOAD, made.token),

@@ -4,13 +4,12 @@ use reeve_accounts::Policy;
 use reeve_accounts::login::{self, Proof};
 use reeve_accounts::sessions::{self, NewSession};
 use reeve_app::json::Object;
-use reeve_app::limits::Bucket;
-use reeve_app::{Call, MatrixError};
+use reeve_app::{Call, MatrixError, credentials};
 use reeve_model::UserNum;
 use serde_json::{Value, json};
 
 use super::Login;
-use super::credentials::{self, Claim, Verified};
+use super::credentials::Claim;
 use crate::stage::Stage;
 
 /// The `type` of the login.
@@ -40,11 +39,10 @@ pub(super) async fn prove(call: &Call, body: &Login, new: &NewSession) -> Result
     };
     let password = claim.password()?;
     let identifier = claim.identifier()?;
-    let Verified { user, password_hash } = credentials::verify(call, identifier, &password).await?;
-    login::check_may_log_in(&user)?;
+    let verified = credentials::verify(call, identifier, &password).await?;
+    login::check_may_log_in(&verified.user)?;
     sessions::check(new)?;
-    call.app.limiter.check(Bucket::LoginAccount(user.user_id), call.now)?;
-    Ok(Proof::Password { user_num: user.num, hash: password_hash })
+    verified.proof(call)
 }
 
 /// Passes the stage if the password is that of the account that authenticates. A 401 means that it can be tried again.

@@ -3,9 +3,9 @@
 use reeve_db::{DbError, ReadTx};
 use reeve_rooms::push;
 use reeve_store::{
-    account_data as stored_data, connections as stored_connections, devices as stored_devices, ephemeral,
-    external_ids, features, profile_fields, pushers as stored_pushers, ratelimits, rooms, threepids, users,
-    validity,
+    account_data as stored_data, browser_sessions, connections as stored_connections,
+    devices as stored_devices, ephemeral, external_ids, features, profile_fields, pushers as stored_pushers,
+    ratelimits, rooms, threepids, users, validity,
 };
 use serde_json::{Value, json};
 
@@ -96,6 +96,18 @@ pub(super) fn devices(source: &Source, tx: &ReadTx<'_>, Whole: &Whole) -> Result
         last_seen_user_agent: device.last_seen_user_agent,
     });
     Page::of(devices, None)
+}
+
+/// Returns the browsers in which the person is signed in, of which there is a limited number.
+pub(super) fn browsers(source: &Source, tx: &ReadTx<'_>, Whole: &Whole) -> Result<Page<Whole>, Failure> {
+    let browsers = browser_sessions::of_user(tx, source.export.user_num, source.began)?;
+    let browsers = browsers.into_iter().map(|browser| format::Browser {
+        signed_in_ts: browser.created_ts,
+        last_seen_ts: browser.last_seen_ts,
+        ip: browser.ip,
+        user_agent: browser.user_agent,
+    });
+    Page::of(browsers, None)
 }
 
 /// The connection after which a page begins.

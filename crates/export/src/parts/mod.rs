@@ -141,6 +141,8 @@ pub(crate) async fn write(source: Source, archive: Archive) -> Result<Archive, F
     let rules = writing.read(account::push_rules).await?;
     writing.json("push_rules.json", &rules).await?;
     writing.list("devices.jsonl", "Devices that are logged in", Whole, account::devices).await?;
+    let about = "Browsers in which you are signed in on pages of the server";
+    writing.list("browsers.jsonl", about, Whole, account::browsers).await?;
     let about = "Addresses from which the account was used in the last 28 days";
     writing.list("connections.jsonl", about, None, account::connections).await?;
     writing.list("pushers.jsonl", "Where notifications are sent", Whole, account::pushers).await?;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reeve_accounts::policy::{HashingCost, Limits, MailPolicy, Notices, PasswordRules, Policy};
 use reeve_app::limits::{RateLimit, RateLimits};
-use reeve_app::{Contact, Discovery, HttpSettings, ScimSettings, Support, Turn, TurnCredentials};
+use reeve_app::{
+    Contact, Discovery, HtmlSettings, HttpSettings, ScimSettings, Support, Turn, TurnCredentials,
+};
 use reeve_db::{DatabaseUrl, Options};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
@@ -68,6 +70,8 @@ pub struct Config {
     pub webhooks: reeve_webhooks::Settings,
     /// The settings for provisioning with SCIM.
     pub scim: ScimSettings,
+    /// The look of pages.
+    pub html: HtmlSettings,
     /// The clock.
     pub clock: Clock,
 }
@@ -123,6 +127,8 @@ impl Config {
                 token_lifetime_ms: tokens.lifetime_ms,
                 refreshable_token_lifetime_ms: tokens.lifetime_ms.unwrap_or(REFRESHABLE_LIFETIME_MS),
                 refresh_token_lifetime_ms: tokens.refresh_lifetime_ms,
+                browser_session_idle_ms: settings.pages.session_idle_ms,
+                browser_session_longest_ms: settings.pages.session_lifetime_ms,
                 login_via_existing_session: tokens.login_via_existing_session,
                 extra_user_types: settings.account.user_types.clone(),
                 default_user_type: settings.account.default_user_type.clone(),
@@ -150,6 +156,11 @@ impl Config {
                 body_timeout: seconds(settings.http.body_timeout_ms),
                 answer_timeout: seconds(settings.http.answer_timeout_ms),
                 max_unsent: settings.http.max_unsent_bytes,
+                // Browsers take cookies for TLS from a server on the same machine, too.
+                secure_cookies: settings
+                    .public_base_url
+                    .as_ref()
+                    .is_none_or(|url| url.as_str().starts_with("https:")),
                 trusted_proxies: settings.trusted_proxies.0.clone(),
             },
             discovery: Discovery {
@@ -236,6 +247,12 @@ impl Config {
                 inactive: settings.scim.inactive.0,
                 groups_localpart: settings.scim.groups_localpart.clone(),
                 new_groups: settings.scim.new_groups.0,
+            },
+            html: HtmlSettings {
+                templates_folder: settings.pages.templates.clone(),
+                brand: settings.pages.name.clone().unwrap_or_else(|| settings.server_name.to_string()),
+                logo: settings.pages.logo.clone(),
+                accent: settings.pages.accent.0,
             },
             clock: Clock::System,
         }

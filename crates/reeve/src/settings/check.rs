@@ -62,6 +62,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("media.pending_ms", Some(media.pending_ms)),
         ("webhooks.history_ms", Some(settings.webhooks.history_ms)),
         ("voip.turn_user_lifetime_ms", Some(settings.voip.turn_user_lifetime_ms)),
+        ("pages.session_idle_ms", Some(settings.pages.session_idle_ms)),
+        ("pages.session_lifetime_ms", Some(settings.pages.session_lifetime_ms)),
     ] {
         if let Some(lifetime) = lifetime {
             problems.at_least(key, lifetime, 1);

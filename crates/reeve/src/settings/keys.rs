@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use reeve_app::{Inactive, NewGroups};
+use reeve_app::{Accent, Inactive, NewGroups};
 use ruma::OwnedServerName;
 
 use super::{
     describe::sections,
     mail::Email,
     upkeep::{Batches, Exports, Retention},
-    values::{BaseUrl, Database, Listen, LogFormat, Networks, ScimGroups, ScimInactive, Secret},
+    values::{BaseUrl, Database, Listen, LogFormat, Networks, PageAccent, ScimGroups, ScimInactive, Secret},
 };
 
 sections! {
@@ -85,6 +85,8 @@ sections! {
         retention: Retention = Retention::default();
         /// Archives of everything about single accounts.
         exports: Exports = Exports::default();
+        /// Pages for people, on which they sign in and manage their accounts.
+        pages: Pages = Pages::default();
         /// Limits on single requests.
         http: Http = Http::default();
         /// The log, on standard error.
@@ -434,6 +436,21 @@ sections! {
         /// internet (private, loopback, link-local, multicast and reserved ones), except to these addresses and
         /// networks: for example for a push gateway, or the receiver of a webhook, in the own network.
         allow_ranges: Networks = Networks::default();
+    }
+
+    Pages {
+        /// The name of the service on pages. When not set, `server_name`.
+        name: Option<String> = None;
+        /// A picture that is shown beside the name, as a file (SVG, PNG, WebP, JPEG or GIF). When not set, only the name is shown.
+        logo: Option<PathBuf> = None;
+        /// The colour of buttons, as `#rrggbb`. The text on them is black or white, as can be read better.
+        accent: PageAccent = PageAccent(Accent::default());
+        /// A folder with templates (`*.html`), and perhaps a stylesheet (`style.css`), that replace built-in ones of the same names.
+        templates: Option<PathBuf> = None;
+        /// The time after which a session in a browser that is not used ends, in milliseconds.
+        session_idle_ms: i64 = 2_592_000_000;
+        /// The time after which a session in a browser ends in any case, in milliseconds.
+        session_lifetime_ms: i64 = 7_776_000_000;
     }
 
     Http {

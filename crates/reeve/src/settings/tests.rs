@@ -194,6 +194,11 @@ fn wrong_values_name_the_key_and_the_place() {
             "scim.user_name_domain: must be a domain such as example.com, without @ (in reeve.toml)",
         ),
         ("scim.external_id_provider = \"\"", "scim.external_id_provider: must not be empty (in reeve.toml)"),
+        (
+            "pages.accent = 'blue'",
+            "pages.accent: expected a colour such as #1f5f8b, found \"blue\" (in reeve.toml)",
+        ),
+        ("pages.session_idle_ms = 0", "pages.session_idle_ms: must be at least 1, not 0 (in reeve.toml)"),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

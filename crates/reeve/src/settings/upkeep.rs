@@ -28,7 +28,8 @@ sections! {
         /// The age at which entries of the audit log are deleted, in milliseconds. When not set, they are kept.
         audit_ms: Option<i64> = None;
         /// The age, since they were last seen, at which addresses of clients are deleted, in milliseconds: connections of
-        /// accounts, and the last addresses of devices and service tokens. Entries of the audit log keep theirs.
+        /// accounts, and the last addresses of devices, browser sessions and service tokens. Entries of the audit log keep
+        /// theirs.
         ip_addresses_ms: i64 = 2_419_200_000;
         /// Lifetimes of messages.
         messages: RetentionMessages = RetentionMessages::default();

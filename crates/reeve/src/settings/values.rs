@@ -8,7 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use reeve_app::{Inactive, NewGroups};
+use reeve_app::{Accent, Inactive, NewGroups};
 use reeve_db::DatabaseUrl;
 use reeve_model::Language;
 use ruma::OwnedServerName;
@@ -319,6 +319,20 @@ impl Leaf for ScimGroups {
             "room" => Ok(Self(NewGroups::Room)),
             other => Err(format!("expected \"space\" or \"room\", found {other:?}")),
         }
+    }
+}
+
+/// The colour of buttons on pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageAccent(pub Accent);
+
+impl Leaf for PageAccent {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_string()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        text(Self::KIND, value)?.parse().map(Self)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn call(client: &Client, method: &Method, path: &str) -> Reply 
 fn says_soft_logout(route: &Route, reply: &Reply, wanted: bool) -> bool {
     match route.family() {
         Family::Matrix => reply.body.get("soft_logout") == Some(&Value::Bool(wanted)),
-        Family::Scim => true,
+        Family::Scim | Family::OAuth | Family::Page => true,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod account_data;
+pub mod browser_sessions;
 pub mod connections;
 pub mod devices;
 pub mod email_validations;
@@ -27,6 +28,7 @@ use reeve_db::Statement;
 /// Every statement of these modules.
 pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     access_tokens::STATEMENTS,
+    browser_sessions::STATEMENTS,
     uia_sessions::STATEMENTS,
     login_tokens::STATEMENTS,
     openid_tokens::STATEMENTS,

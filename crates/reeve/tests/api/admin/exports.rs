@@ -100,7 +100,7 @@ on_both_engines! {
         let archive = opened(&admin, "@alice:test", json!({ "history": true })).await;
         let files = [format!("media/{picture}.png"), format!("media/{page}.bin")];
         let mut expected = vec![
-            "account.json", "account_data.jsonl", "audit.jsonl", "connections.jsonl", "devices.jsonl", "history.jsonl", "index.html",
+            "account.json", "account_data.jsonl", "audit.jsonl", "browsers.jsonl", "connections.jsonl", "devices.jsonl", "history.jsonl", "index.html",
             "manifest.json", "media.jsonl", "memberships.jsonl", "messages.jsonl", "push_rules.json", "pushers.jsonl",
             "reports.jsonl", "reports_about.jsonl", "schema.json", &files[0], &files[1],
         ];

@@ -161,8 +161,8 @@ on_both_engines! {
             async move {
                 db.write(move |tx| -> Result<_, reeve_db::DbError> {
                     let session = reeve_store::access_tokens::find(tx, &hash)?.unwrap();
-                    let chosen = Chosen { hash: "new".to_owned(), differs_from: differs_from.clone(), end_sessions: false };
-                    let done = password_change::change(tx, &ctx, &Policy::default(), &session, &chosen);
+                    let chosen = Chosen { hash: "new".to_owned(), differs_from: differs_from.clone(), end_sessions: None };
+                    let done = password_change::change(tx, &ctx, &Policy::default(), &session.user, &chosen);
                     Ok((done.err().map(|error| error.to_string()), reeve_store::users::password_hash(tx, session.user.num)?))
                 }).await.unwrap()
             }

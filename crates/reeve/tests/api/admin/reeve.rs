@@ -329,7 +329,7 @@ on_both_engines! {
             let bodies = route.doc.successes.iter().map(|success| &success.content);
             let bodies = bodies.chain(route.doc.request.as_ref().map(|request| &request.content));
             let named = bodies.filter_map(|content| match content {
-                Content::Json(name, schema) => Some((name.clone(), (**schema).clone())),
+                Content::Json(name, schema) | Content::Form(name, schema) => Some((name.clone(), (**schema).clone())),
                 Content::Text(_) | Content::Bytes | Content::Nothing => None,
             });
             for (name, schema) in named.chain(route.doc.schemas.iter().cloned()) {

@@ -332,7 +332,8 @@ on_both_engines! {
                         }
                     }
                 }
-                Access::Anybody | Access::SharedSecret | Access::Admin(_) => {}
+                // Pages know browsers only.
+                Access::Anybody | Access::SharedSecret | Access::Admin(_) | Access::Page | Access::SignedIn => {}
             }
         }
     }
@@ -361,7 +362,7 @@ on_both_engines! {
         for route in reeve::server::routes() {
             let path = filled(route.path());
             let what = format!("{} {path}", route.method);
-            if matches!(route.admission.access, Access::Anybody | Access::SharedSecret) {
+            if !route.admission.reads_token() {
                 continue;
             }
             for (client, expected) in

@@ -1,0 +1,188 @@
+# Was jede Seite hat.
+skip = Zum Inhalt
+languages = Sprachen
+menu = Ihr Konto
+signed-in-as = Angemeldet als
+logout = Abmelden
+cancel = Abbrechen
+save = Speichern
+none = Keine
+problems = Bitte prüfen Sie Folgendes
+problem-title = Problem:
+
+# An- und Abmelden.
+login-title = Anmelden
+login-username = Benutzername oder E-Mail-Adresse
+login-username-hint = Zum Beispiel alice, oder Ihre vollständige Benutzer-ID.
+login-password = Passwort
+login-submit = Anmelden
+login-no-passwords = Das Anmelden mit Passwort ist auf diesem Server abgeschaltet.
+login-wrong = Der Benutzername oder das Passwort ist falsch.
+login-missing-name = Geben Sie Ihren Benutzernamen oder Ihre E-Mail-Adresse ein.
+login-missing-password = Geben Sie Ihr Passwort ein.
+login-locked = Dieses Konto ist gesperrt. Fragen Sie die Betreiber dieses Servers.
+login-deactivated = Dieses Konto wurde deaktiviert.
+login-expired = Die Gültigkeit dieses Kontos ist abgelaufen. Fragen Sie die Betreiber dieses Servers.
+logout-title = In diesem Browser abmelden?
+logout-about = Ihre Clients bleiben angemeldet. Deren Sitzungen können Sie auf der Seite Ihrer Sitzungen beenden.
+
+# Das Konto.
+account-title = Übersicht
+account-hello = Hallo, { $name }
+account-user-id = Benutzer-ID
+account-name = Anzeigename
+account-change-name = Ändern
+account-emails = E-Mail-Adressen
+account-sessions = Sitzungen
+account-sessions-count =
+    { $count ->
+        [one] { $count } Sitzung
+       *[other] { $count } Sitzungen
+    }
+account-show-sessions = Anzeigen
+
+profile-title = Profil
+profile-name = Anzeigename
+profile-name-hint = Andere sehen diesen Namen. Ohne ihn sehen sie Ihre Benutzer-ID.
+profile-saved = Ihr Profil wurde gespeichert.
+profile-too-long = Der Name ist zu lang: er kann 256 Zeichen haben.
+
+# Das Passwort, auch wo es noch einmal verlangt wird.
+password-title = Passwort
+password-present = Ihr jetziges Passwort
+password-new = Neues Passwort
+password-again = Neues Passwort, noch einmal
+password-rules =
+    { $length ->
+        [0] Das Passwort darf nicht Ihr Name sein.
+        [one] Das Passwort braucht mindestens ein Zeichen und darf nicht Ihr Name sein.
+       *[other] Das Passwort braucht mindestens { $length } Zeichen und darf nicht Ihr Name sein.
+    }
+password-rule-digit = Es braucht eine Ziffer.
+password-rule-symbol = Es braucht ein Zeichen, das weder Buchstabe noch Ziffer ist.
+password-rule-uppercase = Es braucht einen Großbuchstaben.
+password-rule-lowercase = Es braucht einen Kleinbuchstaben.
+password-end-sessions = In allen anderen Browsern und Clients abmelden
+password-submit = Passwort ändern
+password-changed = Ihr Passwort wurde geändert.
+password-required = Sie müssen Ihr Passwort ändern, bevor Sie hier etwas anderes tun können.
+password-not-allowed = Auf diesem Server können Passwörter nicht geändert werden.
+password-wrong = Das Passwort ist falsch.
+password-missing = Geben Sie Ihr jetziges Passwort ein.
+password-missing-new = Geben Sie ein neues Passwort ein.
+password-differs = Die beiden Eingaben des neuen Passworts unterscheiden sich.
+password-too-long = Das Passwort ist zu lang: es kann 512 Zeichen haben.
+password-too-short = Das Passwort ist zu kurz: es braucht { $number } Zeichen.
+password-no-digit = Das Passwort braucht eine Ziffer.
+password-no-symbol = Das Passwort braucht ein Zeichen, das weder Buchstabe noch Ziffer ist.
+password-no-uppercase = Das Passwort braucht einen Großbuchstaben.
+password-no-lowercase = Das Passwort braucht einen Kleinbuchstaben.
+password-is-name = Das Passwort darf nicht Ihr Name sein.
+password-same = Das neue Passwort muss sich vom jetzigen unterscheiden.
+
+# Sitzungen.
+sessions-title = Sitzungen
+sessions-about = Diese Browser und Clients sind in Ihrem Konto angemeldet. Beenden Sie jede Sitzung, die Sie nicht kennen, und ändern Sie dann Ihr Passwort.
+sessions-devices = Clients
+sessions-browsers = Browser auf diesen Seiten
+sessions-seen = Zuletzt gesehen
+sessions-never-seen = Nie gesehen
+sessions-signed-in = Angemeldet
+sessions-present = Dieser Browser
+sessions-unknown-browser = Unbekannter Browser
+sessions-end = Sitzung beenden
+sessions-end-named = Sitzung von { $name } beenden
+sessions-end-others = Alle anderen Sitzungen beenden
+sessions-ended = Die Sitzung wurde beendet.
+sessions-others-ended = Alle anderen Sitzungen wurden beendet.
+sessions-no-devices = Kein Client ist angemeldet.
+sessions-more =
+    { $count ->
+        [one] Ein weiterer Client wird nicht gezeigt.
+       *[other] { $count } weitere Clients werden nicht gezeigt.
+    }
+session-title = Sitzung
+session-name = Name
+session-id = Geräte-ID
+session-client = Client
+session-address = Letzte Adresse
+session-end-about = Wenn Sie die Sitzung beenden, wird der Client abgemeldet und verliert seine Schlüssel. Nachrichten, die kein anderer Ihrer Clients lesen kann, sind verloren.
+session-missing = Ihr Konto hat keine solche Sitzung. Vielleicht wurde sie schon beendet.
+
+# Deaktivierung.
+deactivate-title = Konto deaktivieren
+deactivate-about = Ein deaktiviertes Konto kann niemand mehr benutzen, auch Sie nicht:
+deactivate-sessions = Alle Ihre Browser und Clients werden abgemeldet, und ihre Schlüssel werden gelöscht.
+deactivate-rooms = Das Konto verlässt seine Räume. Nachrichten, die Sie gesendet haben, bleiben dort.
+deactivate-name = Niemand kann Ihre Benutzer-ID bekommen, auch Sie nicht.
+deactivate-kept =
+    { $days ->
+        [one] Die Betreiber dieses Servers können das Konto einen Tag lang zurückholen, wenn es nicht gelöscht wird.
+       *[other] Die Betreiber dieses Servers können das Konto { $days } Tage lang zurückholen, wenn es nicht gelöscht wird.
+    }
+deactivate-erase = Das Konto auch löschen
+deactivate-erase-hint = Ihr Profil wird gelöscht, und wer einem Raum später beitritt, sieht Ihre Nachrichten nicht. Das lässt sich nicht rückgängig machen.
+deactivate-sure = Ich möchte { $user_id } deaktivieren
+deactivate-not-sure = Bestätigen Sie, dass Sie das Konto deaktivieren möchten.
+deactivate-submit = Konto deaktivieren
+deactivated-title = Das Konto ist deaktiviert
+deactivated-about = Sie sind überall abgemeldet.
+
+# Archive.
+export-title = Ihre Daten
+export-about = Sie können ein Archiv von allem bestellen, was dieser Server über Ihr Konto speichert. Es wird { $days } Tage aufbewahrt, und eines am Tag kann bestellt werden.
+export-list = Archive
+export-order = Archiv bestellen
+export-media = Mit den Dateien, die Sie hochgeladen haben
+export-history = Mit dem Verlauf Ihrer Räume, soweit Sie ihn sehen können
+export-submit = Archiv bestellen
+export-ordered = Das Archiv wird erstellt. Kommen Sie später wieder, um es herunterzuladen.
+export-not-allowed = Dieser Server erstellt keine Archive für seine Benutzer. Fragen Sie die Betreiber.
+export-password-hint = Wer das Archiv hat, kann es lesen. Darum wird Ihr Passwort verlangt.
+export-download = Herunterladen
+export-size = { $megabytes } MB
+export-ends = Aufbewahrt bis
+export-state-waiting = Wartet
+export-state-running = Wird erstellt
+export-state-ready = Fertig
+export-state-failed = Gescheitert
+export-state-deleted = Gelöscht
+export-too-soon = Ein Archiv wurde kürzlich bestellt. Eines am Tag kann bestellt werden.
+export-unfinished = Das vorige Archiv ist noch nicht fertig.
+export-not-ready = Dieses Archiv kann jetzt nicht heruntergeladen werden.
+
+# Die kryptografische Identität.
+reset-title = Kryptografische Identität
+reset-about = Ihre kryptografische Identität zeigt anderen, dass Ihre Clients Ihnen gehören. Wenn Sie alle Clients und Ihren Wiederherstellungsschlüssel verloren haben, können Sie einen Client eine neue Identität anlegen lassen.
+reset-warning = Andere müssen Sie neu verifizieren. Verschlüsselte Nachrichten, für die Sie keinen Schlüssel haben, bleiben unlesbar.
+reset-submit = Neue Identität erlauben
+reset-allowed = Kehren Sie zu Ihrem Client zurück: er kann eine neue Identität anlegen bis
+reset-nothing = Ihr Konto hat keine kryptografische Identität, daher kann ein Client jederzeit eine anlegen.
+
+# Fehler.
+problem-said = Der Server hat das abgelehnt: { $said }
+error-continue = Ihr Konto
+error-request = Wenn Sie um Hilfe bitten, nennen Sie diese Nummer:
+error-wait =
+    { $seconds ->
+        [one] Versuchen Sie es in einer Sekunde wieder.
+       *[other] Versuchen Sie es in { $seconds } Sekunden wieder.
+    }
+error-signed-out-title = Sie sind abgemeldet
+error-signed-out = Ihre Sitzung ist zu Ende. Melden Sie sich wieder an, und wiederholen Sie, was Sie getan haben.
+error-locked-title = Das Konto ist gesperrt
+error-locked = Fragen Sie die Betreiber dieses Servers.
+error-expired-title = Das Konto ist abgelaufen
+error-expired = Die Gültigkeit dieses Kontos ist abgelaufen. Fragen Sie die Betreiber dieses Servers.
+error-forbidden-title = Das ist nicht möglich
+error-forbidden = Wenn Sie ein Formular gesendet haben, öffnen Sie die Seite neu und senden Sie es noch einmal. Die Seiten brauchen Cookies dieses Servers.
+error-bad-title = Diese Anfrage ist nicht zu verstehen
+error-bad = Öffnen Sie die Seite neu. Wenn ein Link Sie hierher geführt hat, ist er falsch oder unvollständig.
+error-not-found-title = Diese Seite gibt es nicht
+error-not-found = Der Link, der Sie hierher geführt hat, ist falsch oder alt.
+error-too-many-title = Zu viele Anfragen
+error-too-many = Sie, oder jemand an Ihrer Adresse, haben das zu oft versucht.
+error-busy-title = Der Server ist ausgelastet
+error-busy = Versuchen Sie es in einer Minute wieder.
+error-internal-title = Etwas ist schiefgegangen
+error-internal = Das ist ein Fehler des Servers. Sein Protokoll hat den Grund.

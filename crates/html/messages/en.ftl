@@ -1,0 +1,188 @@
+# What every page has.
+skip = Skip to the content
+languages = Languages
+menu = Your account
+signed-in-as = Signed in as
+logout = Sign out
+cancel = Cancel
+save = Save
+none = None
+problems = Something needs your attention
+problem-title = Problem:
+
+# Signing in and out.
+login-title = Sign in
+login-username = User name or e-mail address
+login-username-hint = For example alice, or your full user ID.
+login-password = Password
+login-submit = Sign in
+login-no-passwords = Signing in with a password is switched off on this server.
+login-wrong = The user name or the password is wrong.
+login-missing-name = Enter your user name or e-mail address.
+login-missing-password = Enter your password.
+login-locked = This account is locked. Ask the people who run this server.
+login-deactivated = This account was deactivated.
+login-expired = The validity of this account has ended. Ask the people who run this server.
+logout-title = Sign out of this browser?
+logout-about = Your clients stay signed in. You can end their sessions on the page of your sessions.
+
+# The account.
+account-title = Overview
+account-hello = Hello, { $name }
+account-user-id = User ID
+account-name = Display name
+account-change-name = Change
+account-emails = E-mail addresses
+account-sessions = Sessions
+account-sessions-count =
+    { $count ->
+        [one] { $count } session
+       *[other] { $count } sessions
+    }
+account-show-sessions = Show
+
+profile-title = Profile
+profile-name = Display name
+profile-name-hint = Other people see this name. Without one, they see your user ID.
+profile-saved = Your profile was saved.
+profile-too-long = The name is too long: it can have 256 characters.
+
+# The password, also where it is asked for again.
+password-title = Password
+password-present = Your present password
+password-new = New password
+password-again = New password, once more
+password-rules =
+    { $length ->
+        [0] The password must not be your name.
+        [one] The password needs at least one character, and must not be your name.
+       *[other] The password needs at least { $length } characters, and must not be your name.
+    }
+password-rule-digit = It needs a digit.
+password-rule-symbol = It needs a character that is neither a letter nor a digit.
+password-rule-uppercase = It needs an uppercase letter.
+password-rule-lowercase = It needs a lowercase letter.
+password-end-sessions = Sign out of all other browsers and clients
+password-submit = Change the password
+password-changed = Your password was changed.
+password-required = You must change your password before you can do anything else here.
+password-not-allowed = Passwords cannot be changed on this server.
+password-wrong = The password is wrong.
+password-missing = Enter your present password.
+password-missing-new = Enter a new password.
+password-differs = The two entries of the new password differ.
+password-too-long = The password is too long: it can have 512 characters.
+password-too-short = The password is too short: it needs { $number } characters.
+password-no-digit = The password needs a digit.
+password-no-symbol = The password needs a character that is neither a letter nor a digit.
+password-no-uppercase = The password needs an uppercase letter.
+password-no-lowercase = The password needs a lowercase letter.
+password-is-name = The password must not be your name.
+password-same = The new password must differ from the present one.
+
+# Sessions.
+sessions-title = Sessions
+sessions-about = These browsers and clients are signed in to your account. End the session of each that you do not know, and change your password then.
+sessions-devices = Clients
+sessions-browsers = Browsers on these pages
+sessions-seen = Last seen
+sessions-never-seen = Never seen
+sessions-signed-in = Signed in
+sessions-present = This browser
+sessions-unknown-browser = Unknown browser
+sessions-end = End the session
+sessions-end-named = End the session of { $name }
+sessions-end-others = End all other sessions
+sessions-ended = The session was ended.
+sessions-others-ended = All other sessions were ended.
+sessions-no-devices = No client is signed in.
+sessions-more =
+    { $count ->
+        [one] One more client is not shown.
+       *[other] { $count } more clients are not shown.
+    }
+session-title = Session
+session-name = Name
+session-id = Device ID
+session-client = Client
+session-address = Last address
+session-end-about = If you end the session, the client is signed out and loses its encryption keys. Messages that no other client of yours can read are lost.
+session-missing = Your account has no such session. It may have been ended before.
+
+# Deactivation.
+deactivate-title = Deactivate the account
+deactivate-about = Nobody can use a deactivated account any more, including you:
+deactivate-sessions = All your browsers and clients are signed out, and their encryption keys are deleted.
+deactivate-rooms = The account leaves its rooms. Messages that you sent stay there.
+deactivate-name = Nobody can take your user ID, not even you.
+deactivate-kept =
+    { $days ->
+        [one] The people who run this server can bring the account back for one day, unless it is erased.
+       *[other] The people who run this server can bring the account back for { $days } days, unless it is erased.
+    }
+deactivate-erase = Erase the account, too
+deactivate-erase-hint = Your profile is deleted, and people who join a room later do not see your messages. This cannot be undone.
+deactivate-sure = I want to deactivate { $user_id }
+deactivate-not-sure = Confirm that you want to deactivate the account.
+deactivate-submit = Deactivate the account
+deactivated-title = The account is deactivated
+deactivated-about = You are signed out everywhere.
+
+# Archives.
+export-title = Your data
+export-about = You can order an archive of everything that this server stores about your account. It is kept for { $days } days, and one can be ordered a day.
+export-list = Archives
+export-order = Order an archive
+export-media = With the files that you uploaded
+export-history = With the history of your rooms, as far as you can see it
+export-submit = Order the archive
+export-ordered = The archive is being made. Come back later to download it.
+export-not-allowed = This server makes no archives for its users. Ask the people who run it.
+export-password-hint = Everybody who has the archive can read it, so your password is asked for.
+export-download = Download
+export-size = { $megabytes } MB
+export-ends = Kept until
+export-state-waiting = Waiting
+export-state-running = Being made
+export-state-ready = Ready
+export-state-failed = Failed
+export-state-deleted = Deleted
+export-too-soon = An archive was ordered lately. One can be ordered a day.
+export-unfinished = The archive before is not made yet.
+export-not-ready = This archive cannot be downloaded now.
+
+# The cryptographic identity.
+reset-title = Cryptographic identity
+reset-about = Your cryptographic identity shows others that your clients are yours. If you have lost all clients and your recovery key, you can let a client make a new identity.
+reset-warning = Others have to verify you again. Encrypted messages for which you have no key stay unreadable.
+reset-submit = Allow a new identity
+reset-allowed = Go back to your client: it can make a new identity until
+reset-nothing = Your account has no cryptographic identity, so a client can make one at any time.
+
+# Errors.
+problem-said = The server refused this: { $said }
+error-continue = Your account
+error-request = If you ask for help, give this number:
+error-wait =
+    { $seconds ->
+        [one] Try again in one second.
+       *[other] Try again in { $seconds } seconds.
+    }
+error-signed-out-title = You are signed out
+error-signed-out = Your session has ended. Sign in again, and repeat what you did.
+error-locked-title = The account is locked
+error-locked = Ask the people who run this server.
+error-expired-title = The account has expired
+error-expired = The validity of this account has ended. Ask the people who run this server.
+error-forbidden-title = This is not possible
+error-forbidden = If you sent a form, open the page again and send it once more. The pages need cookies of this server.
+error-bad-title = This request cannot be understood
+error-bad = Open the page again. If a link led you here, it is wrong or incomplete.
+error-not-found-title = This page does not exist
+error-not-found = The link that led you here is wrong or old.
+error-too-many-title = Too many requests
+error-too-many = You, or somebody at your address, tried this too often.
+error-busy-title = The server is busy
+error-busy = Try again in a minute.
+error-internal-title = Something went wrong
+error-internal = This is a fault of the server. Its log has the reason.
