@@ -1,8 +1,8 @@
 //! E-mail addresses of people, who prove that an address is theirs by a link in a mail to it.
 //! <https://spec.matrix.org/v1.18/client-server-api/#adding-account-administrative-contact-information>
 //!
-//! Who asks for a mail learns nothing about the address: the answer is the same whether an account has it or not, and only the mail
-//! says so.
+//! A request for a mail says nothing about the address: it is answered in the same way whether an account has it or not, and only
+//! the mail says so.
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
@@ -224,7 +224,7 @@ fn active(tx: &ReadTx<'_>, num: UserNum) -> Result<User, Error> {
     users::by_num(tx, num)?.filter(|user| !user.deactivated).ok_or(Error::Deactivated)
 }
 
-/// What the link in a mail leads to.
+/// The proof to which the link in a mail leads, as a page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The purpose.
@@ -241,7 +241,7 @@ pub struct Link {
     pub next_link: Option<String>,
 }
 
-/// Returns what the link with a token leads to, which confirms an address.
+/// Returns the proof to which the link with a token leads, if the link confirms an address.
 pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<Link, Error> {
     let validation = opened(tx, token, now)?;
     shown(tx, validation)
@@ -387,8 +387,8 @@ pub(crate) fn take(tx: &mut Tx<'_>, ctx: &Ctx, sid: &str) -> Result<String, Erro
     Ok(proof.address)
 }
 
-/// Deletes proofs whose time is over.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+/// Deletes some proofs whose time is over; returns true if there may be more.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
     validations::prune(tx, now, PRUNE_ROWS)
 }
 

@@ -86,7 +86,7 @@ pub fn send_link(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User) -> Re
     Ok(true)
 }
 
-/// Returns what the link with a token leads to.
+/// Returns the renewal to which the link with a token leads.
 pub fn renewal(tx: &ReadTx<'_>, token: &str) -> Result<Renewal, Error> {
     validity::by_renewal(tx, &hash_token(token))?.ok_or(Error::BadMailLink)
 }

@@ -95,7 +95,7 @@ pub(crate) async fn registration(
     run(call, auth, &asked, remembered).await
 }
 
-/// What is asked of a client.
+/// The proof that is asked of a client.
 struct Asked {
     /// The flows, of which it passes one.
     flows: Vec<Vec<Stage>>,

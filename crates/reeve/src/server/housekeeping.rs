@@ -123,6 +123,11 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
     deletion::purge::purge_due(&app.db, now).await?;
     reeve_batch::prune(&app.db, now.minus(keep_batches_ms), now).await?;
     remind_owners(app).await?;
+    for _ in 0..PARTS {
+        if !app.db.write(move |tx| emails::prune(tx, now)).await? {
+            break;
+        }
+    }
     for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {
             if !app.db.write(clear).await? {
@@ -136,7 +141,6 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
             service_tokens::prune(tx, now)?;
             keys::prune(tx, now)?;
             registration::prune(tx, now)?;
-            emails::prune(tx, now)?;
             transactions::prune(tx, now.minus(TRANSACTIONS_MS))?;
             reeve_client_api::prune(tx, now)
         })

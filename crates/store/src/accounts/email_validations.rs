@@ -145,8 +145,8 @@ pub fn delete_resets(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Deletes up to `most` proofs whose time is over.
-pub fn prune(tx: &mut Tx<'_>, now: Millis, most: i64) -> Result<(), DbError> {
-    tx.execute(&PRUNE, &params![now, most])?;
-    Ok(())
+/// Deletes up to `most` proofs whose time is over; returns true if there may be more.
+pub fn prune(tx: &mut Tx<'_>, now: Millis, most: i64) -> Result<bool, DbError> {
+    let deleted = tx.execute(&PRUNE, &params![now, most])?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX) >= most)
 }

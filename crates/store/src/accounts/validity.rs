@@ -68,7 +68,7 @@ pub struct Renewal {
     pub is_used: bool,
 }
 
-/// Returns what the link with a token leads to.
+/// Returns the renewal to which the link with a token leads.
 pub fn by_renewal(tx: &ReadTx<'_>, renewal_hash: &TokenHash) -> Result<Option<Renewal>, DbError> {
     tx.query_opt(&BY_RENEWAL, &params![renewal_hash], |row| {
         let is_reminded: bool = row.get(2)?;
