@@ -34,7 +34,7 @@ pub struct Chosen {
     pub hash: String,
     /// The stored hash that the password does not match. `None` if it was not compared, since nothing requires a change.
     pub differs_from: Option<String>,
-    /// What stays when the sessions of the account end; `None` if all stay.
+    /// The session that stays when the others end; `None` if all stay.
     pub end_sessions: Option<Spared>,
 }
 

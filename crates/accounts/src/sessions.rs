@@ -298,7 +298,7 @@ pub fn log_out(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     }
 }
 
-/// What stays when the sessions of an account end; nothing by default.
+/// The session or device that stays when the sessions of an account end; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Spared {
     /// The access token, which stays with its refresh token.

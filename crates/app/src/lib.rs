@@ -10,7 +10,7 @@ mod scim;
 pub use reeve_html::{Accent, Html, HtmlSettings};
 pub use reeve_http::{
     Access, Answer, Base, Caller, Content, Family, Limit, OpenTo, Param, ParamKind, Params,
-    Settings as HttpSettings, auth, body, json, ledger, limits, metrics, query, reply, serve, shape,
+    Settings as HttpSettings, Visit, auth, body, json, ledger, limits, metrics, query, reply, serve, shape,
 };
 pub use reeve_model::MatrixError;
 

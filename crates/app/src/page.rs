@@ -24,7 +24,7 @@ struct Values<'a> {
     title: &'static str,
     /// The key of the text.
     text: &'static str,
-    /// What the error itself says, in English.
+    /// The text of the error itself, in English.
     said: Option<&'a str>,
     /// The seconds after which to try again.
     seconds: Option<i64>,

@@ -94,7 +94,6 @@ sessions-end = Sitzung beenden
 sessions-end-named = Sitzung von { $name } beenden
 sessions-end-others = Alle anderen Sitzungen beenden
 sessions-ended = Die Sitzung wurde beendet.
-sessions-others-ended = Alle anderen Sitzungen wurden beendet.
 sessions-no-devices = Kein Client ist angemeldet.
 sessions-more =
     { $count ->

@@ -94,7 +94,6 @@ sessions-end = End the session
 sessions-end-named = End the session of { $name }
 sessions-end-others = End all other sessions
 sessions-ended = The session was ended.
-sessions-others-ended = All other sessions were ended.
 sessions-no-devices = No client is signed in.
 sessions-more =
     { $count ->

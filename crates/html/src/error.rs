@@ -27,7 +27,7 @@ pub enum Error {
     Logo {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// The texts of a language cannot be read.

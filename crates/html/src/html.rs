@@ -31,7 +31,7 @@ impl Html {
         let folder = settings.templates_folder.as_deref();
         let own = folder.map(Own::read).transpose()?.unwrap_or_default();
         let mut environment = Environment::new();
-        // What is missing in the values of a page counts as false, and cannot be shown.
+        // A value that a page lacks counts as false, and cannot be shown.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         for (name, text) in TEMPLATES.iter().filter(|(name, _)| !own.templates.contains_key(*name)) {
             let added = environment.add_template(name, text);

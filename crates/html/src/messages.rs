@@ -17,7 +17,7 @@ pub(crate) struct Messages {
 }
 
 /// Returns the message file of a language.
-pub(crate) const fn source(language: Language) -> &'static str {
+const fn source(language: Language) -> &'static str {
     match language {
         Language::En => include_str!("../messages/en.ftl"),
         Language::De => include_str!("../messages/de.ftl"),

@@ -116,6 +116,7 @@ pub fn routes() -> Vec<Arc<Route>> {
     let mut routes = reeve_admin_api::routes();
     routes.extend(reeve_client_api::routes());
     routes.extend(reeve_scim::routes());
+    routes.extend(reeve_pages::routes());
     let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
     let mut all = routes.clone();
     all.push(Arc::new(reeve_admin_api::openapi_route(|| Arc::from(""))));

@@ -12,6 +12,7 @@
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
+mod browser;
 mod client;
 mod contract;
 mod database;
@@ -21,6 +22,7 @@ mod server;
 mod smtp;
 mod web;
 
+pub use browser::{Browser, Form, attribute, form, forms, unescaped};
 pub use bytes::Bytes;
 pub use client::Client;
 pub use contract::Contract;

@@ -51,6 +51,11 @@ impl Reply {
         self.body.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The page, if it is one; else blank.
+    pub fn html(&self) -> &str {
+        self.body.as_str().unwrap_or_default()
+    }
+
     /// A header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()

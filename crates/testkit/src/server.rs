@@ -16,6 +16,7 @@ use reeve_media::StoreSettings;
 use reeve_model::{Clock, Ctx, Millis};
 use serde_json::json;
 
+use crate::browser::Browser;
 use crate::client::Client;
 use crate::database::{Copy, Database};
 
@@ -140,6 +141,24 @@ impl Server {
     /// A client without a token.
     pub fn stranger(&self) -> Client {
         Client::new(self.address(), None)
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.stranger())
+    }
+
+    /// A browser with the cookies of another one, at the current port of the server.
+    pub fn again_in(&self, browser: &Browser) -> Browser {
+        browser.at(self.again(browser.client()))
+    }
+
+    /// A browser in which an account signed in that [`Server::user`] or [`Server::create`] made.
+    pub async fn signed_in(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        let reply = browser.sign_in(name, &format!("{name}'s password")).await;
+        assert_eq!(reply.status, 303, "sign-in of {name}: {}", reply.html());
+        browser
     }
 
     /// A client with this token.

@@ -14,6 +14,7 @@ mod export_kit;
 mod histories;
 mod keys_kit;
 mod mail_kit;
+mod pages;
 mod processes;
 mod push;
 mod restored;

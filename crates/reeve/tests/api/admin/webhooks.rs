@@ -495,6 +495,14 @@ on_both_engines! {
         })).await);
         let dora = server.log_in("dora", "dora's password").await;
         expect(&["account.logged_in"], "@dora:test").await;
+        // In a browser, and again in the same.
+        let mut browser = server.signed_in("dora").await;
+        let own = expect(&["account.logged_in"], "@dora:test").await;
+        assert_eq!(own[0]["details"], json!({ "browser": true, "ip": "127.0.0.1" }));
+        let logout = browser.get("/_reeve/pages/logout").await;
+        let token = reeve_testkit::form(&logout, "/_reeve/pages/logout").fields["form_token"].clone();
+        let fields = [("form_token", &*token), ("username", "dora"), ("password", "dora's password")];
+        assert_eq!(browser.post("/_reeve/pages/login", &fields).await.status, 303);
         let auth = |password: &str| json!({
             "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "dora" }, "password": password,
         });

@@ -1,0 +1,23 @@
+//! Pages for people, on which they sign in and manage their accounts: one file per page.
+//!
+//! A page is a template and its values (`page::show`). A form is read with `Call::take_form`, which refuses one that is not from a page
+//! of the same browser; it ends with 303 to the next page, or with the same page and what is wrong.
+
+mod account;
+mod asset;
+mod links;
+mod login;
+mod logout;
+mod moment;
+mod page;
+mod problem;
+mod proof;
+mod target;
+
+use reeve_app::Route;
+
+/// Returns every route of pages.
+pub fn routes() -> Vec<Route> {
+    let groups = [asset::routes(), login::routes(), logout::routes(), account::routes()];
+    groups.into_iter().flatten().collect()
+}
