@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::ACCEPT_LANGUAGE;
 use reeve_accounts::Error;
 use reeve_accounts::emails::{self, Request};
 use reeve_app::limits::Bucket;
-use reeve_app::{Call, Head, MatrixError};
-use reeve_model::Language;
+use reeve_app::{Call, MatrixError};
 
 /// Begins a proof, and returns its id. The request is counted, as [`count`] does, unless an earlier one answers it.
 pub async fn ask(call: &Call, request: Request) -> Result<String, MatrixError> {
@@ -35,10 +33,4 @@ pub async fn count(call: &Call, request: &Request) -> Result<Option<String>, Mat
     }
     limiter.check(Bucket::EmailRecipient(request.address.clone()), now)?;
     Ok(None)
-}
-
-/// Returns the language that a client prefers, if mails are written in it.
-pub(crate) fn language(head: &Head) -> Option<Language> {
-    let accepted = head.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    accepted.and_then(Language::preferred)
 }

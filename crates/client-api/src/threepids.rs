@@ -8,7 +8,7 @@ use reeve_accounts::Error;
 use reeve_accounts::emails::{self, Client, Credentials, Request};
 use reeve_app::body::Key;
 use reeve_app::shape::AnyObject;
-use reeve_app::{Access, Answer, Call, MatrixError, Route, body, reply, shape};
+use reeve_app::{Access, Answer, Call, MatrixError, Route, body, page, reply, shape};
 use reeve_model::EmailPurpose;
 use reeve_outgoing::is_http;
 use serde_json::json;
@@ -246,7 +246,7 @@ async fn request(mut call: Call, purpose: EmailPurpose) -> Answer {
         address,
         user_num: call.optional_session().map(|session| session.user.num),
         client: Some(Client { secret, send_attempt, next_link }),
-        language: email::language(&call),
+        language: page::preferred_language(&call.headers),
     };
     let sid = email::ask(&call, request).await?;
     reply::ok(&json!({ "sid": sid }))

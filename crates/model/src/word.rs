@@ -136,9 +136,9 @@ words! {
         Reset = "reset",
     }
 
-    /// A language of mails, as its tag.
+    /// A language of pages and mails, as its tag (RFC 5646).
     Language {
-        /// English.
+        /// English, also for people who understand none of the others.
         English = "en",
         /// German.
         German = "de",
