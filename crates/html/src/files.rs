@@ -26,6 +26,7 @@ templates! {
     "field.html"
     "login.html"
     "logout.html"
+    "new_password.html"
     "password.html"
     "problems.html"
     "profile.html"

@@ -9,6 +9,7 @@ mod links;
 mod login;
 mod logout;
 mod moment;
+mod new_password;
 mod page;
 mod problem;
 mod proof;
