@@ -89,7 +89,7 @@ impl Request {
         all.iter().find(|former| {
             let is_same = match (&secret_hash, &former.secret_hash) {
                 (Some(ours), Some(theirs)) => is_equal(ours, theirs),
-                (None, None) => now.since(former.created_ts) < REPEATED_MS,
+                (None, None) => former.validated_ts.is_none() && now.since(former.created_ts) < REPEATED_MS,
                 (Some(_), None) | (None, Some(_)) => false,
             };
             let is_for_same = match self.purpose {
