@@ -5,20 +5,32 @@
 
 mod account;
 mod asset;
+mod email;
 mod links;
 mod login;
 mod logout;
+mod mail_link;
 mod moment;
 mod new_password;
 mod page;
 mod problem;
 mod proof;
+mod recover;
+mod renew;
 mod target;
 
 use reeve_app::Route;
 
 /// Returns every route of pages.
 pub fn routes() -> Vec<Route> {
-    let groups = [asset::routes(), login::routes(), logout::routes(), account::routes()];
+    let groups = [
+        asset::routes(),
+        login::routes(),
+        logout::routes(),
+        recover::routes(),
+        email::routes(),
+        renew::routes(),
+        account::routes(),
+    ];
     groups.into_iter().flatten().collect()
 }
