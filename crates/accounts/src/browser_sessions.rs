@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::login::{self, Proof};
+use crate::mails;
 use crate::policy::Policy;
 
 /// The maximum number of browser sessions of an account; the oldest ones end.
@@ -86,6 +87,7 @@ pub fn sign_in(
             details: &details,
         };
         happenings::record(tx, &signed_in)?;
+        mails::signed_in(tx, ctx, policy, &user, Some(&user_agent))?;
     }
     Ok(Ok(user))
 }

@@ -8,8 +8,8 @@ use reeve_db::Tx;
 use reeve_jobs::JobKind;
 use reeve_model::{Ctx, Membership, RoomNum, User, UserNum};
 use reeve_store::{
-    access_tokens, account_data, exports, key_backups, memberships, profile_fields, pushers, threepids,
-    users, validity,
+    access_tokens, account_data, email_validations, exports, key_backups, mails, memberships, profile_fields,
+    pushers, threepids, users, validity,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -85,6 +85,8 @@ pub fn deactivate(
         kept::begin(tx, ctx, policy, user)?;
     }
     threepids::delete_of_user(tx, user.num)?;
+    email_validations::delete_of_user(tx, user.num)?;
+    mails::delete_of_user(tx, user.num)?;
     sessions::end_all(tx, user.num, &Spared::default())?;
     access_tokens::delete_acting_as(tx, user.num)?;
     pushers::delete_of_user(tx, user.num)?;

@@ -96,9 +96,24 @@ pub enum Error {
     /// The profile as a whole has more bytes than allowed.
     #[error("Profile too large")]
     ProfileTooLarge,
-    /// The account has no such e-mail address.
+    /// No account has the e-mail address, or not the account in question.
     #[error("Email not found")]
     EmailNotFound,
+    /// Another account has the address, or the account has it already.
+    #[error("This address is already in use")]
+    ThreepidInUse,
+    /// The person has not confirmed the e-mail address, or the time for it is over.
+    #[error("The e-mail address is not confirmed")]
+    EmailNotConfirmed,
+    /// The link in a mail is unknown, was replaced by a newer one, was used, or has ended.
+    #[error("This link is not valid, or not any more")]
+    BadMailLink,
+    /// The server sends no e-mail.
+    #[error("This server sends no e-mail")]
+    SendsNoMail,
+    /// Administrators alone change the addresses of accounts.
+    #[error("Addresses are changed by administrators on this server")]
+    OwnAddressesDisabled,
     /// The registration token cannot be used, or not any more.
     #[error("Invalid registration token")]
     BadRegistrationToken,
@@ -243,6 +258,7 @@ impl From<Error> for MatrixError {
             | Error::ServiceTokenNotFound
             | Error::RoleNotFound
             | Error::NothingKept
+            | Error::BadMailLink
             | Error::KeyNotFound(_)
             | Error::BackupNotFound(_) => Self::not_found(text),
             Error::UserInUse => Self::bad_request("M_USER_IN_USE", text),
@@ -266,6 +282,9 @@ impl From<Error> for MatrixError {
             Error::SamePassword => Self::bad_request("M_WEAK_PASSWORD", text),
             Error::ProfileTooLarge => Self::bad_request("M_PROFILE_TOO_LARGE", text),
             Error::EmailNotFound => Self::bad_request("M_THREEPID_NOT_FOUND", text),
+            Error::ThreepidInUse => Self::bad_request("M_THREEPID_IN_USE", text),
+            Error::EmailNotConfirmed => Self::new(403, "M_THREEPID_AUTH_FAILED", text),
+            Error::SendsNoMail => Self::bad_request("M_THREEPID_MEDIUM_NOT_SUPPORTED", text),
             Error::BadRegistrationToken => Self::new(401, "M_UNAUTHORIZED", text),
             Error::RegistrationTokenChanged => Self::new(401, "M_INVALID_PARAM", text),
             Error::DeviceNameTooLong | Error::TooMany { .. } => Self::bad_request("M_TOO_LARGE", text),
@@ -277,6 +296,7 @@ impl From<Error> for MatrixError {
             | Error::CannotGrant(_)
             | Error::BeyondOwnTerms
             | Error::NeedsAccount
+            | Error::OwnAddressesDisabled
             | Error::PasswordChangeDisabled
             | Error::BadCredentials
             | Error::BadLoginToken

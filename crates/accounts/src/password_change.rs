@@ -2,13 +2,13 @@
 
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, User, UserNum};
-use reeve_store::users;
+use reeve_store::{email_validations, users};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Spared};
-use crate::{account, audit, rights};
+use crate::{account, audit, mails, rights};
 
 /// A new password that an administrator sets.
 #[derive(Clone, Debug)]
@@ -107,6 +107,9 @@ fn replace(
     let mut changes = account::changes(user, &after);
     changes.insert("password".to_owned(), json!(true));
     audit::record(tx, ctx, "user.password", &user.user_id, &Value::Object(changes))?;
+    // Links by which the password could be set again were made for the former one.
+    email_validations::delete_resets(tx, user.num)?;
+    mails::password_changed(tx, ctx, policy, user)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reeve_model::User;
+use reeve_model::{Language, User};
 
 /// The operator's decisions about accounts. They are fixed while the server runs.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Policy {
     pub registration_enabled: bool,
     /// True if registering needs a registration token.
     pub registration_requires_token: bool,
+    /// True if registering needs an e-mail address that the person has confirmed.
+    pub registration_requires_email: bool,
     /// True if guests are allowed.
     pub guests: bool,
     /// The secret with which scripts register accounts; `None` forbids it.
@@ -39,14 +41,72 @@ pub struct Policy {
     pub default_user_type: Option<String>,
     /// The time for which a new account is valid, in milliseconds; `None` if accounts do not expire.
     pub account_validity_period_ms: Option<i64>,
+    /// The time before an account expires at which its owner gets a mail with a link that renews it, in milliseconds; `None` if
+    /// only administrators renew accounts.
+    pub account_validity_remind_ms: Option<i64>,
     /// The time for which what a deactivated account loses is kept, in milliseconds; 0 if nothing is kept.
     pub keep_deactivated_ms: i64,
     /// The localpart of the account that sends server notices, which no other account can have.
     pub notices_localpart: Option<String>,
     /// The localpart of the account that manages the rooms of groups, which no other account can have.
     pub groups_localpart: Option<String>,
+    /// E-mail.
+    pub mail: MailPolicy,
     /// The limits of what one account may store.
     pub limits: Limits,
+}
+
+/// The operator's decisions about e-mail.
+#[derive(Clone, Debug)]
+pub struct MailPolicy {
+    /// True if the server sends e-mail.
+    pub enabled: bool,
+    /// The language of mails to people whose language is not known.
+    pub language: Language,
+    /// The lifetime of a link in a mail, in milliseconds.
+    pub link_ms: i64,
+    /// The time for which a confirmed address can be used by the client that asked for it, in milliseconds.
+    pub confirmed_ms: i64,
+    /// True if only the mail to an address says whether an account has it. Otherwise clients are told, too.
+    pub hides_addresses: bool,
+    /// True if people can add e-mail addresses to their accounts, and remove them.
+    pub own_addresses: bool,
+    /// The hosts to which a browser may continue after an address is confirmed, in lower case.
+    pub next_link_hosts: Vec<String>,
+    /// The notices of what happens to an account.
+    pub notices: Notices,
+}
+
+impl Default for MailPolicy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            language: Language::English,
+            link_ms: 3_600_000,
+            confirmed_ms: 48 * 3_600_000,
+            hides_addresses: true,
+            own_addresses: true,
+            next_link_hosts: Vec::new(),
+            notices: Notices::default(),
+        }
+    }
+}
+
+/// The mails that tell people what happens to their accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct Notices {
+    /// True to tell of new devices and browsers.
+    pub sign_in: bool,
+    /// True to tell that the password was changed.
+    pub password: bool,
+    /// True to tell that addresses were added or removed.
+    pub addresses: bool,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { sign_in: true, password: true, addresses: true }
+    }
 }
 
 /// The limits of what one account may store.
@@ -72,6 +132,8 @@ pub struct Limits {
     pub push_rules: i64,
     /// Filters.
     pub filters: i64,
+    /// E-mail addresses that people add.
+    pub email_addresses: i64,
     /// Aliases that it created.
     pub aliases_per_account: i64,
     /// Aliases of a room.
@@ -99,6 +161,7 @@ impl Default for Limits {
             pushers: 100,
             push_rules: 1000,
             filters: 500,
+            email_addresses: 20,
             aliases_per_account: 1000,
             aliases_per_room: 100,
             reports: 1000,
@@ -114,6 +177,7 @@ impl Default for Policy {
         Self {
             registration_enabled: false,
             registration_requires_token: false,
+            registration_requires_email: false,
             guests: false,
             registration_shared_secret: None,
             password_enabled: true,
@@ -128,9 +192,11 @@ impl Default for Policy {
             extra_user_types: Vec::new(),
             default_user_type: None,
             account_validity_period_ms: None,
+            account_validity_remind_ms: None,
             keep_deactivated_ms: 30 * 86_400_000,
             notices_localpart: None,
             groups_localpart: None,
+            mail: MailPolicy::default(),
             limits: Limits::default(),
         }
     }

@@ -126,7 +126,7 @@ fn create_from(
     )?;
     let mut linked = Map::new();
     if let Some(wanted) = &change.threepids
-        && keep_threepids(tx, ctx, &user, wanted)?
+        && keep_threepids(tx, ctx, policy, &user, wanted)?
     {
         linked.insert("threepids".to_owned(), json!(wanted));
     }
@@ -153,6 +153,7 @@ fn pairs(external_ids: &[ExternalId]) -> Value {
 fn keep_threepids(
     tx: &mut Tx<'_>,
     ctx: &Ctx,
+    policy: &Policy,
     user: &User,
     wanted: &[(String, String)],
 ) -> Result<bool, Error> {
@@ -160,7 +161,7 @@ fn keep_threepids(
         threepids::check(wanted)?;
         return Ok(false);
     }
-    threepids::replace(tx, ctx, user, wanted)
+    threepids::replace(tx, ctx, policy, user, wanted)
 }
 
 fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &Change) -> Result<Put, Error> {
@@ -184,7 +185,7 @@ fn modify(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, before: &User, change: &C
     }
     let mut linked = Map::new();
     if let Some(wanted) = &change.threepids
-        && keep_threepids(tx, ctx, before, wanted)?
+        && keep_threepids(tx, ctx, policy, before, wanted)?
     {
         linked.insert("threepids".to_owned(), json!(wanted));
     }

@@ -4,14 +4,15 @@ use reeve_db::{DbError, Tx};
 use reeve_model::encoding::hex;
 use reeve_model::{Ctx, Millis, User, random};
 use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
-use reeve_store::{registration_nonces as nonces, uia_sessions};
+use reeve_store::{registration_nonces as nonces, threepids as addresses, uia_sessions};
 use serde_json::{Map, json};
 
-use crate::audit;
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Issued, NewSession};
+use crate::threepids::EMAIL;
 use crate::users::{self, NewUser};
+use crate::{audit, emails};
 
 /// The lifetime of a nonce of shared-secret registration, in milliseconds.
 const NONCE_LIFETIME_MS: i64 = 60_000;
@@ -165,6 +166,10 @@ pub struct Registration {
     pub passed: Option<String>,
     /// True if the authentication session must hold a use of a registration token.
     pub needs_token: bool,
+    /// The id of a complete proof of an e-mail address, which the account gets.
+    pub email: Option<String>,
+    /// True if there must be one.
+    pub needs_email: bool,
 }
 
 /// Creates an account and its first session in one transaction.
@@ -184,6 +189,11 @@ pub fn register(
         }
         uia_sessions::delete(tx, passed)?;
     }
+    let address = match &new.email {
+        Some(sid) => Some(emails::take(tx, ctx, sid)?),
+        None if new.needs_email => return Err(Error::EmailNotConfirmed),
+        None => None,
+    };
     let user = if new.numbered {
         users::create_numbered(tx, ctx, policy, &new.account)?
     } else {
@@ -193,5 +203,9 @@ pub fn register(
         Some(session) => Some(sessions::create(tx, ctx, policy, &user, session)?),
         None => None,
     };
+    // After the session, of which nobody needs to be told.
+    if let Some(address) = address {
+        addresses::put(tx, user.num, EMAIL, &address, ctx.now)?;
+    }
     Ok((user, session))
 }

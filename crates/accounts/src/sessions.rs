@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::{audit, rights};
+use crate::{audit, mails, rights};
 
 /// The longest device id, in characters.
 const MAX_DEVICE_ID: usize = 512;
@@ -133,6 +133,7 @@ fn begin(
             details: &details,
         };
         happenings::record(tx, &logged_in)?;
+        mails::signed_in(tx, ctx, policy, user, name)?;
     } else {
         end_tokens(tx, user.num, &device_id)?;
     }

@@ -61,8 +61,6 @@ pub struct App {
     pub webhooks: Webhooks,
     /// Archives of everything about single accounts.
     pub exports: Exports,
-    /// True if the server sends e-mail.
-    pub sends_mail: bool,
     /// The addresses that clients are told.
     pub discovery: Discovery,
     /// The settings for signing in with OAuth 2.0, if it is enabled.

@@ -95,10 +95,9 @@ async fn rehash(call: &Call, user: &User, old: String, password: &str) -> Result
     call.write(move |tx| password_change::renew_hash(tx, num, &old, &new)).await
 }
 
-/// Compares a new password with the present one, if the caller's account must change it: refuses the same one, and returns the
-/// stored hash that it does not match. That comes after the proof of identity, or it would help to guess the password.
-pub async fn different(call: &Call, password: &str) -> Result<Option<String>, MatrixError> {
-    let user = call.user()?;
+/// Compares a new password with the present one, if the account must change it: refuses the same one, and returns the stored
+/// hash that it does not match. That comes after the proof of identity, or it would help to guess the password.
+pub async fn different(call: &Call, user: &User, password: &str) -> Result<Option<String>, MatrixError> {
     if !user.password_change_required {
         return Ok(None);
     }

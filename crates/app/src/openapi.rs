@@ -32,6 +32,7 @@ const PATH_PARAMS: &[PathParam] = &[
     param("id", "The id of the job, batch or export.", "job_1"),
     param("key", "The name of the field of the profile.", "m.tz"),
     param("kind", "The kind of rule: `override`, `underride`, `sender`, `room` or `content`.", "override"),
+    param("mail_token", "The token of the link in a mail.", "abcd"),
     param("mediaId", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     param("media_id", "The media id: the last part of the `mxc` URI.", "AQwafuaFswefuhsfAFAgsw"),
     param("medium", "`email` or `msisdn`.", "email"),

@@ -2,9 +2,9 @@
 
 use axum_core::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reeve_html::{Html, Language};
+use reeve_html::Html;
 use reeve_http::{Refused, query::Query, reply};
-use reeve_model::MatrixError;
+use reeve_model::{Language, MatrixError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -68,10 +68,15 @@ impl Words {
     }
 }
 
-/// Returns the language of a page for a request.
+/// Returns the language that a client prefers, if this server writes it.
+pub fn preferred_language(headers: &HeaderMap) -> Option<Language> {
+    headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(Language::preferred)
+}
+
+/// Returns the language of a page for a request: the chosen one, or else the one that the browser prefers.
 pub fn language(chosen: Option<&str>, headers: &HeaderMap) -> Language {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    Language::negotiate(chosen, accepted.unwrap_or_default())
+    let chosen = chosen.and_then(Language::of_tag);
+    chosen.or_else(|| preferred_language(headers)).unwrap_or(Language::English)
 }
 
 /// Returns the path and query of the page for signing in, from which a person continues at another one.

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::password_change::{self, Chosen};
+use reeve_accounts::recovery::Proof;
 use reeve_accounts::sessions::Spared;
-use reeve_accounts::{Error, deactivate as deactivation};
-use reeve_app::credentials::{self, MAX_PASSWORD};
+use reeve_accounts::{Error, deactivate as deactivation, password_change};
+use reeve_app::credentials::MAX_PASSWORD;
+use reeve_app::limits::Bucket;
 use reeve_app::shape::AnyObject;
-use reeve_app::{Access, Answer, Call, MatrixError, Reading, Route, body, reply, shape};
+use reeve_app::{Access, Answer, Call, Caller, MatrixError, Reading, Route, body, reply, shape};
 use reeve_store::threepids;
 use serde_json::{Value, json};
 
+use crate::recovery::{choose_password, chosen};
 use crate::shapes;
 use crate::uia;
 
@@ -39,14 +41,22 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post("/_matrix/client/v3/account/password", change_password)
             .also("/_matrix/client/r0/account/password")
-            .access(Access::User)
+            .access(Access::Optional)
             .before_password_change()
             .id("changePassword")
             .takes::<NewPassword>()
             .returns::<shape::Empty>(200)
             .interactive()
             .summary("Changes the password")
+            .description(
+                "Without an access token, the stage `m.login.email.identity` proves that an e-mail address of the account \
+                 is the caller's, if the server sends e-mail. All sessions of the account end then, unless \
+                 `logout_devices` is false.",
+            )
             .errors(&[
+                (403, "M_GUEST_ACCESS_FORBIDDEN", "the caller is a guest"),
+                (403, "M_THREEPID_AUTH_FAILED", "the proof was used meanwhile, or its time is over"),
+                (429, "M_LIMIT_EXCEEDED", "too many requests without an access token from this address"),
                 (400, "M_PASSWORD_TOO_SHORT", "the password is shorter than the server requires"),
                 (400, "M_PASSWORD_NO_DIGIT", "the password lacks a digit, which the server requires"),
                 (400, "M_PASSWORD_NO_SYMBOL", "the password lacks a symbol, which the server requires"),
@@ -94,27 +104,49 @@ async fn change_password(mut call: Call) -> Answer {
     if password.as_ref().is_some_and(|password| password.chars().count() > MAX_PASSWORD) {
         return Err(wrong(body.new_password.name()));
     }
-    let logout_devices = body.logout_devices.read()?.unwrap_or(true);
-    if let Some(password) = &password {
-        let user_id = &call.user()?.user_id;
-        call.app.policy.password_rules.check(password, Some(user_id)).map_err(Error::from)?;
+    let end_sessions = body.logout_devices.read()?.unwrap_or(true);
+    if matches!(call.caller(), Caller::Nobody) {
+        return recover(&call, &body, password, end_sessions).await;
     }
-    uia::owner(&call, &body.auth).await?;
-    let Some(password) = password else {
-        return Err(MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password"));
-    };
+    let user = call.user()?.clone();
+    if user.is_guest {
+        return Err(MatrixError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access not allowed"));
+    }
+    if let Some(password) = &password {
+        call.app.policy.password_rules.check(password, Some(&user.user_id)).map_err(Error::from)?;
+    }
+    uia::owner_or_mailbox(&call, &body.auth).await?;
+    let password = password.ok_or_else(no_password)?;
     if !call.app.policy.password_enabled {
         return Err(Error::PasswordChangeDisabled.into());
     }
-    let chosen = Chosen {
-        differs_from: credentials::different(&call, &password).await?,
-        hash: call.app.hasher.hash(&password).await?,
-        end_sessions: if logout_devices { Some(Spared::session(call.session()?)) } else { None },
-    };
+    let spared = if end_sessions { Some(Spared::session(call.session()?)) } else { None };
+    let chosen = chosen(&call, &user, &password, spared).await?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     call.act(move |tx, session| password_change::change(tx, &ctx, &app.policy, &session.user, &chosen))
         .await?;
     reply::empty()
+}
+
+/// Sets a new password for somebody without a session, who proves by a mail that an address of the account is theirs.
+async fn recover(call: &Call, body: &NewPassword, password: Option<String>, end_sessions: bool) -> Answer {
+    if !call.app.policy.mail.enabled {
+        return Err(MatrixError::missing_token("Missing access token"));
+    }
+    call.app.limiter.check(Bucket::RegistrationAttempts(call.ip.to_string()), call.now)?;
+    if let Some(password) = &password {
+        call.app.policy.password_rules.check(password, None).map_err(Error::from)?;
+    }
+    let passed = uia::mailbox(call, &body.auth).await?;
+    let password = password.ok_or_else(no_password)?;
+    let sid = passed.email.clone().ok_or(Error::EmailNotConfirmed)?;
+    choose_password(call, Proof::Confirmed(sid), &password, end_sessions).await?;
+    uia::finish(call, &passed).await?;
+    reply::empty()
+}
+
+fn no_password() -> MatrixError {
+    MatrixError::bad_request("M_MISSING_PARAM", "Missing params: password")
 }
 
 async fn deactivate(mut call: Call) -> Answer {

@@ -30,8 +30,7 @@ async fn handle(call: Call) -> Answer {
         "m.set_displayname": { "enabled": true },
         "m.set_avatar_url": { "enabled": true },
         "m.profile_fields": { "enabled": true },
-        // Third-party ids are added by administrators.
-        "m.3pid_changes": { "enabled": false },
+        "m.3pid_changes": { "enabled": policy.mail.enabled && policy.mail.own_addresses },
         "m.get_login_token": { "enabled": policy.login_via_existing_session },
     });
     if call.caller().holds(Scope::UsersModerate)

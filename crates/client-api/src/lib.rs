@@ -2,11 +2,13 @@
 
 mod account;
 mod account_data;
+mod account_validity;
 mod auth_metadata;
 mod capabilities;
 mod cross_signing;
 mod dehydrated_device;
 mod devices;
+pub mod email;
 mod exports;
 mod keys;
 mod login;
@@ -20,6 +22,7 @@ mod presence;
 mod profile;
 mod push_rules;
 mod pushers;
+mod recovery;
 mod register;
 mod registration_token_validity;
 mod room_keys;
@@ -31,6 +34,7 @@ mod shapes;
 mod sliding_sync;
 mod stage;
 mod sync;
+mod threepids;
 mod to_device;
 mod uia;
 mod unsubscribe;
@@ -39,6 +43,7 @@ mod versions;
 mod voip;
 mod well_known;
 
+pub use recovery::choose_password;
 pub use versions::VERSIONS;
 
 use reeve_app::Route;
@@ -59,6 +64,8 @@ pub fn routes() -> Vec<Route> {
         session::routes(),
         server_keys::routes(),
         account::routes(),
+        threepids::routes(),
+        account_validity::routes(),
         password_policy::routes(),
         devices::routes(),
         keys::routes(),

@@ -146,7 +146,7 @@ fn pusher(call: &Call, body: &NewPusher) -> Result<Pusher, MatrixError> {
     let kind = text(&body.kind)?;
     let data = match (&*kind, body.data.value()) {
         ("http", data) => http_data(data)?,
-        ("email", _) if !call.app.sends_mail => {
+        ("email", _) if !call.app.policy.mail.enabled => {
             return Err(MatrixError::invalid_param("This server sends no e-mail"));
         }
         ("email", _) if app_id != EMAIL_PUSHER => {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use reeve_accounts::Error;
 use reeve_accounts::password::Verdict;
 use reeve_accounts::policy::WeakPassword;
 use reeve_accounts::registration;
 use reeve_accounts::sessions::{self, NewSession};
 use reeve_accounts::users::{self, NewUser};
+use reeve_accounts::{Error, Policy};
 use reeve_app::body::{Key, Readable};
 use reeve_app::json::{self, Object};
 use reeve_app::limits::Bucket;
@@ -73,7 +73,13 @@ pub(crate) fn routes() -> Vec<Route> {
                 (400, "M_WEAK_PASSWORD", "the password is the name of the account"),
                 (400, "M_TOO_LARGE", "the name of the device is too long"),
                 (400, "M_UNRECOGNIZED", "`kind` is neither `user` nor `guest`"),
+                (400, "M_THREEPID_IN_USE", "an account got the e-mail address meanwhile"),
                 (401, "M_UNAUTHORIZED", "the registration token cannot be used"),
+                (
+                    403,
+                    "M_THREEPID_AUTH_FAILED",
+                    "the proof of the e-mail address was used meanwhile, or its time is over",
+                ),
                 (403, "M_FORBIDDEN", "registration, or registration of guests, is disabled"),
                 (429, "M_LIMIT_EXCEEDED", "too many registrations or attempts from this address"),
             ])
@@ -124,6 +130,8 @@ async fn guest(call: &Call, body: &Registration) -> Answer {
         session: Some(session),
         passed: None,
         needs_token: false,
+        email: None,
+        needs_email: false,
     };
     make(call, new).await
 }
@@ -175,9 +183,7 @@ async fn user(call: &Call, body: &Registration) -> Answer {
             remembered.insert("username".to_owned(), json!(name));
         }
     }
-    let needs_token = policy.registration_requires_token;
-    let stages = if needs_token { vec![Stage::RegistrationToken, Stage::Dummy] } else { vec![Stage::Dummy] };
-    let passed = uia::registration(call, &body.auth, stages, remembered).await?;
+    let passed = uia::registration(call, &body.auth, flows(policy), remembered).await?;
 
     let password_hash = match (password_hash, password) {
         (Some(hash), _) => hash,
@@ -203,11 +209,25 @@ async fn user(call: &Call, body: &Registration) -> Answer {
     };
     let logs_in = !body.inhibit_login.value().is_some_and(json::truthy);
     let session = Some(session).filter(|_| logs_in);
-    make(
-        call,
-        registration::Registration { account, numbered, session, passed: Some(passed.session), needs_token },
-    )
-    .await
+    let new = registration::Registration {
+        account,
+        numbered,
+        session,
+        passed: Some(passed.session),
+        needs_token: policy.registration_requires_token,
+        email: passed.email,
+        needs_email: policy.registration_requires_email,
+    };
+    make(call, new).await
+}
+
+/// Returns the flows of a registration. An e-mail address is possible where the server sends e-mail.
+fn flows(policy: &Policy) -> Vec<Vec<Stage>> {
+    let needs_email = policy.registration_requires_email;
+    let takes_email = needs_email || policy.mail.enabled;
+    let token = policy.registration_requires_token.then_some(Stage::RegistrationToken);
+    let last = [(!needs_email).then_some(Stage::Dummy), takes_email.then_some(Stage::Email)];
+    last.into_iter().flatten().map(|last| token.into_iter().chain([last]).collect()).collect()
 }
 
 async fn make(call: &Call, new: registration::Registration) -> Answer {

@@ -9,6 +9,9 @@ pub(crate) enum Stage {
     /// The password of the account.
     #[serde(rename = "m.login.password")]
     Password,
+    /// An e-mail address, confirmed by a mail.
+    #[serde(rename = "m.login.email.identity")]
+    Email,
     /// Nothing.
     #[serde(rename = "m.login.dummy")]
     Dummy,

@@ -2,13 +2,14 @@
 //! a registration.
 //! <https://spec.matrix.org/v1.18/client-server-api/#user-interactive-authentication-api>
 
+use reeve_accounts::emails::{self, Credentials};
 use reeve_accounts::registration;
 use reeve_app::body::Key;
 use reeve_app::json::Object;
 use reeve_app::shape::AnyObject;
 use reeve_app::{Call, MatrixError, body};
 use reeve_db::{DbError, Tx};
-use reeve_model::{Millis, UserNum, random};
+use reeve_model::{EmailPurpose, Millis, UserNum, random};
 use reeve_oauth::metadata;
 use reeve_store::oauth_sessions;
 use reeve_store::uia_sessions;
@@ -37,8 +38,11 @@ body! {
 pub(crate) struct Details {
     /// The stages passed.
     completed: Vec<Stage>,
-    /// The account that authenticates; none while registering.
+    /// The account that authenticates; none while registering, and for somebody without a session.
     user_num: Option<UserNum>,
+    /// The id of the proof by which the stage of an e-mail address was passed.
+    #[serde(default)]
+    email: Option<String>,
     /// Parts of the first request that later requests need not repeat.
     #[serde(default)]
     pub(crate) remembered: Object,
@@ -48,17 +52,35 @@ pub(crate) struct Details {
 pub(crate) struct Passed {
     /// Its id.
     pub(crate) session: String,
+    /// The id of the proof of an e-mail address, if that was one of the stages.
+    pub(crate) email: Option<String>,
 }
 
 /// Requires a proof that the owner of the caller's account is there. Returns `Ok` once it was given. A session with OAuth 2.0
 /// cannot give one, since its client does not learn passwords.
 pub(crate) async fn owner(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
-    if began_with_oauth(call).await? { Err(only_on_pages()) } else { prove(call, auth).await }
+    prove_at_home(call, auth, None).await
 }
 
-async fn prove(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
-    let flows = login::stages(&call.app.policy).map(|stage| vec![stage]).collect::<Vec<_>>();
-    let passed = run(call, auth, &flows, Some(call.user()?.num), Object::new()).await?;
+/// Requires a proof that the owner of the caller's account is there, or that an e-mail address of it is theirs. Returns `Ok` once
+/// it was given.
+pub(crate) async fn owner_or_mailbox(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
+    prove_at_home(call, auth, call.app.policy.mail.enabled.then_some(Stage::Email)).await
+}
+
+async fn prove_at_home(
+    call: &Call,
+    auth: &Key<Option<AnyObject>>,
+    other: Option<Stage>,
+) -> Result<(), MatrixError> {
+    if began_with_oauth(call).await? { Err(only_on_pages()) } else { prove(call, auth, other).await }
+}
+
+async fn prove(call: &Call, auth: &Key<Option<AnyObject>>, other: Option<Stage>) -> Result<(), MatrixError> {
+    let stages = login::stages(&call.app.policy).chain(other);
+    let flows: Vec<Vec<Stage>> = stages.map(|stage| vec![stage]).collect();
+    let asked = Asked { flows, user_num: Some(call.user()?.num), email: EmailPurpose::Reset };
+    let passed = run(call, auth, &asked, Object::new()).await?;
     finish(call, &passed).await
 }
 
@@ -66,7 +88,7 @@ async fn prove(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixE
 /// the page of the account, which the request then finds (`cross_signing::upload`): until it does, the response names the page.
 pub(crate) async fn reset(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<(), MatrixError> {
     if !began_with_oauth(call).await? {
-        return prove(call, auth).await;
+        return prove(call, auth, None).await;
     }
     let settings = call.app.oauth.as_ref().ok_or_else(only_on_pages)?;
     Err(on_page(auth, &metadata::reset_url(settings)))
@@ -101,14 +123,32 @@ async fn began_with_oauth(call: &Call) -> Result<bool, MatrixError> {
     Ok(found.is_some())
 }
 
-/// Requires the stages of a registration. `remembered` is stored with a new session.
+/// Requires a proof that an e-mail address is the caller's, who has no session.
+pub(crate) async fn mailbox(call: &Call, auth: &Key<Option<AnyObject>>) -> Result<Passed, MatrixError> {
+    let flows = vec![vec![Stage::Email]];
+    let asked = Asked { flows, user_num: None, email: EmailPurpose::Reset };
+    run(call, auth, &asked, Object::new()).await
+}
+
+/// Requires the stages of one of the flows of a registration. `remembered` is stored with a new session.
 pub(crate) async fn registration(
     call: &Call,
     auth: &Key<Option<AnyObject>>,
-    stages: Vec<Stage>,
+    flows: Vec<Vec<Stage>>,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
-    run(call, auth, &[stages], None, remembered).await
+    let asked = Asked { flows, user_num: None, email: EmailPurpose::Register };
+    run(call, auth, &asked, remembered).await
+}
+
+/// The proof that is asked of a client.
+struct Asked {
+    /// The flows, of which it passes one.
+    flows: Vec<Vec<Stage>>,
+    /// The account that authenticates.
+    user_num: Option<UserNum>,
+    /// The purpose for which an e-mail address is proved.
+    email: EmailPurpose,
 }
 
 /// Returns the data of the session that a request names; empty if it names none.
@@ -151,10 +191,10 @@ fn missing(
 async fn run(
     call: &Call,
     auth: &Key<Option<AnyObject>>,
-    flows: &[Vec<Stage>],
-    user_num: Option<UserNum>,
+    asked: &Asked,
     remembered: Object,
 ) -> Result<Passed, MatrixError> {
+    let (flows, user_num) = (&*asked.flows, asked.user_num);
     let Some(auth) = auth.read()?.filter(|auth| !auth.is_empty()) else {
         let details = Details { user_num, remembered, ..Details::default() };
         let session = random::letters(24);
@@ -185,8 +225,8 @@ async fn run(
         Some(_) => return Err(MatrixError::invalid_param("Bad parameter: type")),
     };
     if let Some(stage) = stage {
-        match pass(call, stage, &auth, &session, &details).await {
-            Ok(()) => {}
+        match pass(call, asked, stage, &auth, &session).await {
+            Ok(email) => details.email = email.or(details.email),
             Err(error) if error.status == 401 => {
                 store(call, &session, &details).await?;
                 return Err(missing(&session, flows, Some(&details.completed), Some(error)));
@@ -199,26 +239,46 @@ async fn run(
     }
     let is_passed = |stages: &Vec<Stage>| stages.iter().all(|stage| details.completed.contains(stage));
     if flows.iter().any(is_passed) {
-        return Ok(Passed { session });
+        return Ok(Passed { session, email: details.email });
     }
     store(call, &session, &details).await?;
     Err(missing(&session, flows, Some(&details.completed), None))
 }
 
-/// Tries to pass one stage. A 401 means that it can be tried again.
+/// Tries to pass one stage. Returns the id of the proof of an e-mail address, if the stage is one. A 401 means that it can be
+/// tried again.
 async fn pass(
     call: &Call,
+    asked: &Asked,
     stage: Stage,
     auth: &Object,
     session: &str,
-    details: &Details,
-) -> Result<(), MatrixError> {
+) -> Result<Option<String>, MatrixError> {
+    let refused = |errcode: &'static str, error: &'static str| Err(MatrixError::new(401, errcode, error));
     match stage {
-        Stage::Dummy => Ok(()),
-        Stage::Password => login::password::pass(call, auth, details.user_num).await,
+        Stage::Dummy => Ok(None),
+        Stage::Password => login::password::pass(call, auth, asked.user_num).await.map(|()| None),
+        Stage::Email => {
+            let given = match auth.get("threepid_creds") {
+                Some(Value::Object(given)) => given,
+                None => return refused("M_MISSING_PARAM", "Missing param threepid_creds"),
+                Some(_) => return refused("M_INVALID_PARAM", "'threepid_creds' must be an object"),
+            };
+            let text = |key: &str| given.get(key).and_then(Value::as_str).map(str::to_owned);
+            let (Some(sid), Some(secret)) = (text("sid"), text("client_secret")) else {
+                return refused("M_MISSING_PARAM", "Missing sid or client_secret in threepid_creds");
+            };
+            let (credentials, purpose, now) = (Credentials { sid, secret }, asked.email, call.now);
+            match call.read(move |tx| emails::proven(tx, purpose, &credentials, now)).await {
+                Ok(proof) if asked.user_num.is_none() || proof.user_num == asked.user_num => {
+                    Ok(Some(proof.sid))
+                }
+                Ok(_) => Err(MatrixError::forbidden("Invalid auth")),
+                Err(error) if error.status == 403 => Err(MatrixError { status: 401, ..error }),
+                Err(error) => Err(error),
+            }
+        }
         Stage::RegistrationToken => {
-            let refused =
-                |errcode: &'static str, error: &'static str| Err(MatrixError::new(401, errcode, error));
             let token = match auth.get("token") {
                 Some(Value::String(token)) => token.clone(),
                 None => return refused("M_MISSING_PARAM", "Missing registration token"),
@@ -232,7 +292,7 @@ async fn pass(
             let until = ctx.now.plus(LIFETIME_MS);
             let usable =
                 call.write(move |tx| registration::reserve(tx, &ctx, &session, &token, until)).await?;
-            if usable { Ok(()) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
+            if usable { Ok(None) } else { refused("M_UNAUTHORIZED", "Invalid registration token") }
         }
     }
 }

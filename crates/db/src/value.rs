@@ -1,7 +1,8 @@
 use reeve_model::{
-    ActorKind, BatchNum, BatchOutcome, Consent, DeliveryKind, Effect, ExportNum, ExportState, HappeningKind,
-    JobState, KeptNum, KeyUsage, Membership, Millis, Pos, PusherNum, ReportKind, ReportState, Resolution,
-    ResponseMode, RetentionRule, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
+    ActorKind, BatchNum, BatchOutcome, Consent, DeliveryKind, Effect, EmailPurpose, ExportNum, ExportState,
+    HappeningKind, JobState, KeptNum, KeyUsage, Language, MailNum, Membership, Millis, Pos, PusherNum,
+    ReportKind, ReportState, Resolution, ResponseMode, RetentionRule, RoomNum, ServiceTokenNum, UserNum,
+    WebhookNum,
 };
 
 /// One value on its way into a statement or out of a row.
@@ -100,7 +101,7 @@ wrapped_integers! {
     UserNum: "the number of an account", RoomNum: "the number of a room", PusherNum: "the number of a pusher",
     ServiceTokenNum: "the number of a service token", WebhookNum: "the number of a webhook",
     BatchNum: "the number of a batch", KeptNum: "the number of what is kept of an account",
-    ExportNum: "the number of an export",
+    ExportNum: "the number of an export", MailNum: "the number of a mail",
     Pos: "a position in the stream", Millis: "a time in milliseconds"
 }
 
@@ -130,7 +131,8 @@ words! {
     DeliveryKind: "a kind of delivery", ReportKind: "a kind of report", ReportState: "the state of a report",
     Resolution: "the resolution of a report", HappeningKind: "the kind of a happening",
     BatchOutcome: "an outcome in a batch", KeyUsage: "the usage of a key", RetentionRule: "a rule of retention",
-    ExportState: "the state of an export", ResponseMode: "a response mode", Consent: "the answer of a person"
+    ExportState: "the state of an export", ResponseMode: "a response mode", Consent: "the answer of a person",
+    EmailPurpose: "the purpose of an e-mail address", Language: "a language"
 }
 
 impl ToValue for Effect {

@@ -33,6 +33,7 @@ account-user-id = Benutzer-ID
 account-name = Anzeigename
 account-change-name = Ändern
 account-emails = E-Mail-Adressen
+account-change-emails = Ändern
 account-sessions = Sitzungen
 account-sessions-count =
     { $count ->
@@ -223,3 +224,57 @@ error-busy-title = Der Server ist ausgelastet
 error-busy = Versuchen Sie es in einer Minute wieder.
 error-internal-title = Etwas ist schiefgegangen
 error-internal = Das ist ein Fehler des Servers. Sein Protokoll hat den Grund.
+
+# E-Mail-Adressen und die Links in Mails.
+emails-title = E-Mail-Adressen
+emails-about = An diese Adressen schreibt der Server, was mit Ihrem Konto geschieht, und mit einer davon können Sie ein neues Passwort wählen, wenn Sie Ihres verlieren.
+emails-none = Ihr Konto hat keine E-Mail-Adresse.
+emails-add = Eine Adresse hinzufügen
+emails-address = E-Mail-Adresse
+emails-submit = Eine Mail zur Bestätigung senden
+emails-remove = Entfernen
+emails-remove-named = { $email } entfernen
+emails-sent = An die Adresse wurde eine Mail gesendet. Öffnen Sie ihren Link, um die Adresse Ihrem Konto hinzuzufügen.
+emails-removed = Die Adresse wurde entfernt.
+emails-bad = Das ist keine E-Mail-Adresse.
+emails-in-use = Diese Adresse ist vergeben.
+emails-not-allowed = Adressen fügen die Betreiber dieses Servers hinzu.
+email-title = Bestätigen Sie Ihre E-Mail-Adresse
+email-register = Jemand möchte mit dieser E-Mail-Adresse ein Konto auf { $server } anlegen:
+email-add = Jemand möchte diese E-Mail-Adresse dem Konto { $user_id } hinzufügen:
+email-add-some = Jemand möchte diese E-Mail-Adresse einem Konto auf { $server } hinzufügen:
+email-reset = Eine App möchte ein neues Passwort für das Konto { $user_id } setzen, zu dem diese E-Mail-Adresse gehört:
+email-hint = Bestätigen Sie es nur, wenn Sie das waren. Schließen Sie sonst diese Seite.
+email-submit = Bestätigen
+email-confirmed = Die E-Mail-Adresse ist bestätigt
+email-go-back = Gehen Sie zurück zur App und machen Sie dort weiter.
+email-added = Sie wurde dem Konto { $user_id } hinzugefügt.
+email-continue = Weiter
+email-in-use = Ein anderes Konto hat diese Adresse inzwischen bekommen.
+email-too-many = Das Konto hat zu viele E-Mail-Adressen. Entfernen Sie zuerst eine.
+link-ended-title = Dieser Link ist nicht mehr gültig
+link-ended = Er wurde benutzt, ist abgelaufen oder durch den einer neueren Mail ersetzt. Fordern Sie dort eine neue Mail an, wo Sie diese angefordert haben.
+
+# Ein verlorenes Passwort.
+recover-link = Passwort vergessen?
+recover-title = Ein neues Passwort wählen
+recover-about = Geben Sie eine E-Mail-Adresse Ihres Kontos ein. Sie bekommen eine Mail mit einem Link.
+recover-email = E-Mail-Adresse
+recover-submit = Die Mail senden
+recover-bad-email = Das ist keine E-Mail-Adresse.
+recover-unknown = Kein Konto hat diese Adresse.
+recover-sent = An { $email } wurde eine Mail gesendet.
+recover-sent-about = Sie sagt, wie es weitergeht. Wenn sie nicht kommt, sehen Sie bei den unerwünschten Mails nach.
+recover-not-allowed = Dieser Server setzt keine Passwörter per Mail. Fragen Sie die Betreiber.
+recover-choose-title = Wählen Sie ein neues Passwort
+recover-choose-about = Dies wird das neue Passwort für das Konto { $user_id }.
+recover-ends-sessions = Alle Ihre Browser und Clients werden abgemeldet. Nachrichten, die nur sie lesen können, sind ohne Ihren Wiederherstellungsschlüssel verloren.
+recover-choose-submit = Das Passwort setzen
+recover-done = Ihr Passwort wurde geändert. Melden Sie sich damit an.
+
+# Verlängerung eines Kontos, das abläuft.
+renew-title = Möchten Sie Ihr Konto behalten?
+renew-about = Dieses Konto läuft ab. Bestätigen Sie, dass Sie es noch nutzen.
+renew-until = Gültig bis
+renew-submit = Das Konto behalten
+renew-done = Ihr Konto wurde verlängert

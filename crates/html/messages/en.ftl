@@ -33,6 +33,7 @@ account-user-id = User ID
 account-name = Display name
 account-change-name = Change
 account-emails = E-mail addresses
+account-change-emails = Change
 account-sessions = Sessions
 account-sessions-count =
     { $count ->
@@ -223,3 +224,57 @@ error-busy-title = The server is busy
 error-busy = Try again in a minute.
 error-internal-title = Something went wrong
 error-internal = This is a fault of the server. Its log has the reason.
+
+# E-mail addresses, and the links in mails.
+emails-title = E-mail addresses
+emails-about = The server writes to these addresses what happens to your account, and by one of them you can choose a new password if you lose yours.
+emails-none = Your account has no e-mail address.
+emails-add = Add an address
+emails-address = E-mail address
+emails-submit = Send a mail to confirm it
+emails-remove = Remove
+emails-remove-named = Remove { $email }
+emails-sent = A mail was sent to the address. Open its link to add the address to your account.
+emails-removed = The address was removed.
+emails-bad = This is not an e-mail address.
+emails-in-use = This address is in use.
+emails-not-allowed = The people who run this server add addresses.
+email-title = Confirm your e-mail address
+email-register = Somebody wants to register an account on { $server } with this e-mail address:
+email-add = Somebody wants to add this e-mail address to the account { $user_id }:
+email-add-some = Somebody wants to add this e-mail address to an account on { $server }:
+email-reset = An app wants to set a new password for the account { $user_id }, which has this e-mail address:
+email-hint = Confirm it only if that was you. Otherwise close this page.
+email-submit = Confirm
+email-confirmed = The e-mail address is confirmed
+email-go-back = Go back to the app, and continue there.
+email-added = It was added to the account { $user_id }.
+email-continue = Continue
+email-in-use = Another account got this address meanwhile.
+email-too-many = The account has too many e-mail addresses. Remove one first.
+link-ended-title = This link cannot be used
+link-ended = It was used, has ended, or was replaced by that of a newer mail. Ask for another mail where you asked for this one.
+
+# A lost password.
+recover-link = Forgot your password?
+recover-title = Choose a new password
+recover-about = Enter an e-mail address of your account. You get a mail with a link.
+recover-email = E-mail address
+recover-submit = Send the mail
+recover-bad-email = This is not an e-mail address.
+recover-unknown = No account has this address.
+recover-sent = A mail was sent to { $email }.
+recover-sent-about = It says what to do next. If it does not come, look among the unwanted mails.
+recover-not-allowed = This server sets no passwords by mail. Ask the people who run it.
+recover-choose-title = Choose a new password
+recover-choose-about = This is the new password for the account { $user_id }.
+recover-ends-sessions = All your browsers and clients are signed out. Messages that only they can read are lost without your recovery key.
+recover-choose-submit = Set the password
+recover-done = Your password was changed. Sign in with it.
+
+# Renewal of an account that expires.
+renew-title = Keep your account?
+renew-about = This account expires. Confirm that you still use it.
+renew-until = Valid until
+renew-submit = Keep the account
+renew-done = Your account was renewed

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use fluent_bundle::FluentArgs;
 use minijinja::value::{Kwargs, Object, Serde, Value, from_args};
 use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, context};
+use reeve_model::Language;
 use serde::Serialize;
 
 use crate::asset::Asset;
 use crate::error::Error;
 use crate::files::{Own, STYLESHEET, TEMPLATES};
-use crate::language::Language;
 use crate::messages::Messages;
 use crate::settings::HtmlSettings;
 
@@ -63,13 +63,13 @@ impl Html {
         values: impl Serialize,
     ) -> Result<String, Error> {
         let translator = Translator { messages: Arc::clone(&self.messages), language };
-        let languages: Vec<Value> = Language::ALL
+        let languages: Vec<Value> = Language::WORDS
             .iter()
-            .map(|known| context! { code => known.code(), name => known.name() })
+            .map(|(code, known)| context! { code => *code, name => known.name() })
             .collect();
         let values = context! {
             t => Value::from_object(translator),
-            lang => language.code(),
+            lang => language.as_str(),
             languages => languages,
             brand => self.brand.as_str(),
             stylesheet => self.stylesheet.name.as_str(),
@@ -149,15 +149,15 @@ mod tests {
     #[test]
     fn values_are_escaped_everywhere() {
         let html = with(&[("own.html", "{{ t(\"account-hello\", name=name) }} {{ name }}")]).unwrap();
-        let page = html.render(Language::En, "own.html", json!({ "name": "<b>\"&'" })).unwrap();
+        let page = html.render(Language::English, "own.html", json!({ "name": "<b>\"&'" })).unwrap();
         assert!(!page.contains("<b>") && page.matches("&lt;b&gt;&quot;&amp;").count() == 2, "{page}");
     }
 
     #[test]
     fn pages_speak_the_language() {
         let html = with(&[("own.html", "{{ lang }}: {{ t(\"login-title\") }}")]).unwrap();
-        assert_eq!(html.render(Language::En, "own.html", json!({})).unwrap(), "en: Sign in");
-        assert_eq!(html.render(Language::De, "own.html", json!({})).unwrap(), "de: Anmelden");
+        assert_eq!(html.render(Language::English, "own.html", json!({})).unwrap(), "en: Sign in");
+        assert_eq!(html.render(Language::German, "own.html", json!({})).unwrap(), "de: Anmelden");
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
             ("README", "{% not a template"),
         ])
         .unwrap();
-        let page = html.render(Language::En, "error.html", json!({ "account": null })).unwrap();
+        let page = html.render(Language::English, "error.html", json!({ "account": null })).unwrap();
         assert!(page.contains("Ours") && page.contains("<!doctype html>"), "{page}");
         let stylesheet = html.asset(&html.stylesheet.name).unwrap();
         assert!(stylesheet.bytes.ends_with(b"p { color: red }"));
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_template_that_fails_says_where() {
         let html = with(&[("own.html", "{{ nothing }}"), ("text.html", "{{ t(\"nothing\") }}")]).unwrap();
-        let failed = |name: &str| html.render(Language::En, name, json!({})).unwrap_err().to_string();
+        let failed = |name: &str| html.render(Language::English, name, json!({})).unwrap_err().to_string();
         assert!(failed("own.html").starts_with("cannot make the page own.html: "));
         assert!(failed("text.html").contains("there is no text 'nothing'"));
         assert!(failed("none.html").contains("none.html"));

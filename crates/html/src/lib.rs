@@ -8,7 +8,6 @@ mod asset;
 mod error;
 mod files;
 mod html;
-mod language;
 mod messages;
 mod settings;
 
@@ -16,5 +15,4 @@ pub use accent::Accent;
 pub use asset::Asset;
 pub use error::Error;
 pub use html::Html;
-pub use language::Language;
 pub use settings::HtmlSettings;

@@ -2,10 +2,10 @@
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
+use reeve_model::Language;
 use unic_langid::LanguageIdentifier;
 
 use crate::error::Error;
-use crate::language::Language;
 
 /// The texts of one language.
 type Texts = FluentBundle<FluentResource>;
@@ -19,14 +19,14 @@ pub(crate) struct Messages {
 /// Returns the message file of a language.
 const fn source(language: Language) -> &'static str {
     match language {
-        Language::En => include_str!("../messages/en.ftl"),
-        Language::De => include_str!("../messages/de.ftl"),
+        Language::English => include_str!("../messages/en.ftl"),
+        Language::German => include_str!("../messages/de.ftl"),
     }
 }
 
 fn load(language: Language) -> Result<Texts, Error> {
-    let failed = |reason: String| Error::Messages { language: language.code(), reason };
-    let locale = language.code().parse::<LanguageIdentifier>();
+    let failed = |reason: String| Error::Messages { language: language.as_str(), reason };
+    let locale = language.as_str().parse::<LanguageIdentifier>();
     let locale = locale.map_err(|reason| failed(format!("{reason:?}")))?;
     let resource = FluentResource::try_new(source(language).to_owned())
         .map_err(|(_, reasons)| failed(format!("{reasons:?}")))?;
@@ -40,7 +40,7 @@ fn load(language: Language) -> Result<Texts, Error> {
 impl Messages {
     /// Loads the texts of all languages.
     pub(crate) fn load() -> Result<Self, Error> {
-        Ok(Self { english: load(Language::En)?, german: load(Language::De)? })
+        Ok(Self { english: load(Language::English)?, german: load(Language::German)? })
     }
 
     /// Returns a text with its values filled in. The error says what is wrong with the key or the values.
@@ -51,8 +51,8 @@ impl Messages {
         values: &FluentArgs<'_>,
     ) -> Result<String, String> {
         let texts = match language {
-            Language::En => &self.english,
-            Language::De => &self.german,
+            Language::English => &self.english,
+            Language::German => &self.german,
         };
         let message = texts.get_message(key).and_then(|message| message.value());
         let pattern = message.ok_or_else(|| format!("there is no text '{key}'"))?;
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn every_language_has_the_same_texts() {
         Messages::load().unwrap();
-        let english = written(Language::En);
-        for language in Language::ALL {
-            let texts = written(language);
+        let english = written(Language::English);
+        for (_, language) in Language::WORDS {
+            let texts = written(*language);
             assert_eq!(texts.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{language:?}");
             for (key, text) in &texts {
                 assert_eq!(values(text), values(&english[key]), "{key} in {language:?}");
@@ -131,7 +131,7 @@ mod tests {
         for folder in ["app/src", "pages/src"] {
             gather(&crates.join(folder), &mut sources);
         }
-        let english = written(Language::En);
+        let english = written(Language::English);
         let is_used = |key: &str| {
             let quoted = format!("\"{key}\"");
             templates.contains(&quoted) || sources.contains(&quoted)

@@ -47,7 +47,7 @@ pub struct RateLimits {
     pub url_previews: RateLimit,
     /// Registering; per address.
     pub registration: RateLimit,
-    /// Trying to register, a request at a time; per address.
+    /// Trying to register or to recover a password, a request at a time; per address.
     pub registration_attempts: RateLimit,
     /// Logging in; per address.
     pub login_address: RateLimit,
@@ -59,6 +59,12 @@ pub struct RateLimits {
     pub oauth_requests: RateLimit,
     /// Presenting codes and tokens of OAuth 2.0 that are not valid; per address.
     pub oauth_failed: RateLimit,
+    /// Asking for mails; per address of the client.
+    pub email_requests: RateLimit,
+    /// Asking for mails; per account.
+    pub email_account: RateLimit,
+    /// Being sent mails that somebody asked for; per e-mail address.
+    pub email_recipient: RateLimit,
     /// Requests with a service token; per token.
     pub service_tokens: RateLimit,
 }
@@ -88,6 +94,9 @@ impl Default for RateLimits {
             login_failed: seldom,
             oauth_requests: RateLimit { per_second: 0.2, burst: 20 },
             oauth_failed: RateLimit { per_second: 0.17, burst: 10 },
+            email_requests: RateLimit { per_second: 0.01, burst: 10 },
+            email_account: RateLimit { per_second: 0.003, burst: 5 },
+            email_recipient: RateLimit { per_second: 0.002, burst: 4 },
             service_tokens: RateLimit { per_second: 100.0, burst: 1000 },
         }
     }
@@ -150,6 +159,12 @@ pub enum Bucket {
     OAuthFailed(String),
     /// Trying codes of clients on other devices, by account number.
     UserCode(UserNum),
+    /// `email_requests`, by address.
+    EmailRequests(String),
+    /// `email_account`, by account number.
+    EmailAccount(UserNum),
+    /// `email_recipient`, by e-mail address.
+    EmailRecipient(String),
     /// `service_tokens`, by the number of the token.
     ServiceToken(ServiceTokenNum),
 }
@@ -281,6 +296,9 @@ impl Limiter {
             Bucket::OAuthRequests(_) => limits.oauth_requests,
             Bucket::OAuthFailed(_) => limits.oauth_failed,
             Bucket::UserCode(_) => TRYING_CODES,
+            Bucket::EmailRequests(_) => limits.email_requests,
+            Bucket::EmailAccount(_) => limits.email_account,
+            Bucket::EmailRecipient(_) => limits.email_recipient,
             Bucket::ServiceToken(_) => limits.service_tokens,
         }
     }

@@ -7,6 +7,7 @@ pub mod effect;
 pub mod encoding;
 pub mod error;
 pub mod id;
+mod language;
 pub mod num;
 pub mod random;
 pub mod role;
@@ -23,7 +24,8 @@ pub use ctx::{Actor, Ctx};
 pub use effect::Effect;
 pub use error::MatrixError;
 pub use num::{
-    BatchNum, ExportNum, KeptNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum, WebhookNum,
+    BatchNum, ExportNum, KeptNum, MailNum, Millis, Pos, PusherNum, RoomNum, ServiceTokenNum, UserNum,
+    WebhookNum,
 };
 pub use role::Role;
 pub use scopes::Scopes;
@@ -32,6 +34,7 @@ pub use session::{RateLimitOverride, Session, TokenHash};
 pub use token::{Epoch, SlidingToken, Token};
 pub use user::{User, UserType};
 pub use word::{
-    ActorKind, BatchOutcome, BuiltInRole, Consent, DeliveryKind, ExportState, HappeningKind, JobState,
-    KeyUsage, Membership, ReportAct, ReportKind, ReportState, Resolution, ResponseMode, RetentionRule, Scope,
+    ActorKind, BatchOutcome, BuiltInRole, Consent, DeliveryKind, EmailPurpose, ExportState, HappeningKind,
+    JobState, KeyUsage, Language, Membership, ReportAct, ReportKind, ReportState, Resolution, ResponseMode,
+    RetentionRule, Scope,
 };

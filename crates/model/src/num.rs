@@ -63,6 +63,8 @@ numbers! {
     KeptNum;
     /// The number of an export, by which the worker refers to it.
     ExportNum;
+    /// The number of a mail, by which its delivery refers to it.
+    MailNum;
     /// A position in the stream of what clients sync. The first is 1.
     Pos;
     /// A point in time: milliseconds since the Unix epoch.

@@ -122,6 +122,26 @@ words! {
         Push = "push",
         /// Happenings, for a webhook.
         Webhook = "webhook",
+        /// A mail to a person.
+        Mail = "mail",
+    }
+
+    /// The purpose for which somebody proves that an e-mail address is theirs.
+    EmailPurpose {
+        /// To add it to an account.
+        Add = "add",
+        /// To register an account with it.
+        Register = "register",
+        /// To choose a new password for the account that has it.
+        Reset = "reset",
+    }
+
+    /// A language of pages and mails, as its tag (RFC 5646).
+    Language {
+        /// English, also for people who understand none of the others.
+        English = "en",
+        /// German.
+        German = "de",
     }
 
     /// The usage of a cross-signing key.

@@ -20,7 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
 pub use filter::Filter;
-pub use mail::{Mail, MailSettings, MailTls, Mailer, is_sender};
+pub use mail::{Mail, MailSettings, MailStyle, MailTls, Mailer, is_sender, one_line};
 
 /// Timeout of connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

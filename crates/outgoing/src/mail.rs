@@ -54,6 +54,31 @@ impl fmt::Debug for MailSettings {
     }
 }
 
+/// The operator's settings for the contents of e-mail.
+#[derive(Clone, Debug)]
+pub struct MailStyle {
+    /// The name of the service.
+    pub app_name: String,
+    /// The URL at which clients and browsers reach this server.
+    pub public_base_url: String,
+    /// The URL of a web client whose rooms mails link to; by default <https://matrix.to>.
+    pub client_base_url: Option<String>,
+}
+
+/// Maximum length of a text of somebody else in a mail, in characters.
+const MAX_TEXT: usize = 300;
+
+/// Returns a text without line breaks and other control characters, truncated to a maximum length, so that it cannot look like
+/// another part of the mail.
+pub fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().map(plain).take(MAX_TEXT).collect();
+    if text.chars().nth(MAX_TEXT).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 /// True if this is a valid sender of e-mail.
 pub fn is_sender(from: &str) -> bool {
     from.parse::<Mailbox>().is_ok()

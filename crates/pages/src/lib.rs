@@ -8,14 +8,19 @@ mod asset;
 mod authorize;
 mod consent;
 mod device;
+mod email;
 mod links;
 mod login;
 mod logout;
+mod mail_link;
 mod moment;
+mod new_password;
 mod oauth;
 mod page;
 mod problem;
 mod proof;
+mod recover;
+mod renew;
 mod target;
 
 use reeve_app::Route;
@@ -30,6 +35,10 @@ pub fn routes() -> Vec<Route> {
         authorize::routes(),
         consent::routes(),
         device::routes(),
+        recover::routes(),
+        email::routes(),
+        renew::routes(),
+        account::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -6,6 +6,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 pub(crate) const OVERVIEW: &str = "/_reeve/pages/account";
 /// The password.
 pub(crate) const PASSWORD: &str = "/_reeve/pages/account/password";
+/// The e-mail addresses of the account.
+pub(crate) const EMAILS: &str = "/_reeve/pages/account/emails";
+/// The page for people who lost their password.
+pub(crate) const RECOVER: &str = "/_reeve/pages/reset";
 
 /// Returns a text as a part of a path or query.
 pub(crate) fn encoded(text: &str) -> String {

@@ -60,6 +60,8 @@ pub(crate) fn routes() -> Vec<Route> {
 struct Form {
     /// True if people can sign in with a password.
     passwords: bool,
+    /// True if people who lost their password can choose another one.
+    recovers: bool,
     username: String,
     to: String,
     /// The parameters of the page in another language.
@@ -76,8 +78,10 @@ struct Entered {
 impl Entered {
     fn page(self, visitor: &impl Visitor, status: StatusCode, problems: Vec<Problem>) -> Response {
         let keep = self.to.as_deref().map(|to| format!("&to={}", encoded(to))).unwrap_or_default();
+        let policy = &visitor.head().app.policy;
         let form = Form {
-            passwords: visitor.head().app.policy.password_enabled,
+            passwords: policy.password_enabled,
+            recovers: policy.mail.enabled && policy.password_enabled,
             username: self.username,
             to: self.to.unwrap_or_default(),
             keep,

@@ -5,8 +5,7 @@ use http::{StatusCode, header};
 use reeve_app::body::Body;
 use reeve_app::page::{self, LANG};
 use reeve_app::{Access, Answer, Call, Content, Endpoint, Family, Head, Param, Reading, Route, Visit, reply};
-use reeve_html::Language;
-use reeve_model::User;
+use reeve_model::{Language, User};
 use serde::Serialize;
 
 /// A request for a page.
@@ -84,10 +83,14 @@ pub(crate) fn show(
         name: user.displayname.as_deref().filter(|name| !name.is_empty()).unwrap_or_else(|| user.localpart()),
         must_change_password: user.password_change_required,
     });
-    let language = page::language(head.query.lossy(LANG).as_deref(), &head.headers);
     let values = Values { account, form_token: visit.form_token(), own };
-    let response = page::make(&head.app.html, language, status, template, values);
+    let response = page::make(&head.app.html, language(head), status, template, values);
     if visit.is_new() { with_cookie(response, head, &visit) } else { response }
+}
+
+/// Returns the language of the page for a request.
+pub(crate) fn language(head: &Head) -> Language {
+    page::language(head.query.lossy(LANG).as_deref(), &head.headers)
 }
 
 /// Gives a browser its cookie with a response.
@@ -100,11 +103,11 @@ pub(crate) fn with_cookie(mut response: Response, head: &Head, visit: &Visit) ->
 
 /// Continues at another page, in the language that was chosen.
 pub(crate) fn go(head: &Head, path: &str) -> Answer {
-    match head.query.lossy(LANG).as_deref().and_then(Language::of) {
+    match head.query.lossy(LANG).as_deref().and_then(Language::of_tag) {
         None => reply::see_other(path),
         Some(language) => {
             let joint = if path.contains('?') { '&' } else { '?' };
-            reply::see_other(&format!("{path}{joint}{LANG}={}", language.code()))
+            reply::see_other(&format!("{path}{joint}{LANG}={}", language.as_str()))
         }
     }
 }

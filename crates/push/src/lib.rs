@@ -26,7 +26,6 @@ use crate::follow::Marker;
 use crate::gateway::Gateways;
 use crate::pushers::Pushers;
 
-pub use crate::mail::MailStyle;
 pub use crate::pushers::{Mailing, Settings};
 
 /// The delivery of notifications.

@@ -11,7 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Membership, Millis, PusherNum, RoomNum, User, random};
-use reeve_outgoing::Mail;
+use reeve_outgoing::{Mail, MailStyle, one_line};
 use reeve_rooms::alerts::Alert;
 use reeve_rooms::types;
 use reeve_rooms::{Error, Home};
@@ -30,19 +30,6 @@ const MAX_WAIT_MS: i64 = 24 * 3_600_000;
 pub(crate) const FORGET_MS: i64 = 2 * MAX_WAIT_MS;
 /// Maximum number of messages of a room in a mail.
 const MAX_SHOWN: usize = 5;
-/// Maximum length of a message in a mail, in characters.
-const MAX_TEXT: usize = 300;
-
-/// The operator's settings for e-mail.
-#[derive(Clone, Debug)]
-pub struct MailStyle {
-    /// The name of the service.
-    pub app_name: String,
-    /// The URL at which clients reach this server.
-    pub public_base_url: String,
-    /// The URL of a web client whose rooms mails link to; by default <https://matrix.to>.
-    pub client_base_url: Option<String>,
-}
 
 /// The time at which these alerts cause a mail, in milliseconds; `None` if there are none.
 pub(crate) fn due(tx: &ReadTx<'_>, num: PusherNum, alerts: &[Alert]) -> Result<Option<Millis>, DbError> {
@@ -180,16 +167,6 @@ fn said(alert: &Alert) -> String {
         "m.call.invite" => "(a call)".to_owned(),
         _ => "(something new)".to_owned(),
     }
-}
-
-/// Text without line breaks and other control characters, truncated to the maximum length.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut line: String = text.chars().map(plain).take(MAX_TEXT).collect();
-    if text.chars().nth(MAX_TEXT).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 /// The URL at which the recipient can unsubscribe, without logging in.

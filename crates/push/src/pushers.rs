@@ -7,7 +7,7 @@ use reeve_accounts::pushers::gets_notifications;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_deliver::{End, Kind, Next, Outcome, Plan, Retry, Then};
 use reeve_model::{DeliveryKind, Millis, Pos, PusherNum, RoomNum, User};
-use reeve_outgoing::{Mail, Mailer, Outgoing};
+use reeve_outgoing::{Mail, MailStyle, Mailer, Outgoing};
 use reeve_rooms::{Error, Home, alerts};
 use reeve_store::alerts::{self as stored_alerts, Mailed};
 use reeve_store::pushers::StoredPusher;
@@ -15,7 +15,7 @@ use reeve_store::stream::Span;
 use reeve_store::{pushers, stream, users};
 
 use crate::gateway::{self, Gateways, Notification, Request};
-use crate::mail::{self, MailStyle};
+use crate::mail;
 
 /// Number of notifications that are read together in search of unread ones.
 const SCAN: i64 = 200;

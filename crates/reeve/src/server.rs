@@ -25,6 +25,7 @@ use reeve_batch::Means;
 use reeve_db::{Db, DbError, OpenError};
 use reeve_export::Exports;
 use reeve_jobs::Jobs;
+use reeve_mail::Mails;
 use reeve_media::Library;
 use reeve_model::id;
 use reeve_outgoing::{Filter, Mailer, Outgoing};
@@ -258,15 +259,17 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         Some((server, style)) => Some((Mailer::new(&server).map_err(StartError::Mail)?, style)),
         None => None,
     };
-    let sends_mail = mailing.is_some();
+    let mut policy = config.policy;
+    policy.mail.enabled = mailing.is_some();
     let push = Push::new(
         Arc::clone(&home),
         db.clone(),
         config.clock.clone(),
         outgoing.clone(),
-        mailing,
+        mailing.clone(),
         config.push,
     );
+    let mails = Mails::new(Arc::clone(&server_name), db.clone(), config.clock.clone(), mailing);
     let webhooks = Webhooks::new(
         Arc::clone(&server_name),
         db.clone(),
@@ -275,7 +278,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         config.webhooks,
     );
     let media = Library::open(config.media, db.clone(), config.clock.clone()).map_err(StartError::Media)?;
-    let means = Means { home: Arc::clone(&home), policy: config.policy.clone(), media: media.clone() };
+    let means = Means { home: Arc::clone(&home), policy: policy.clone(), media: media.clone() };
     let kinds = vec![
         reeve_batch::job(means),
         people::clear_deactivated(&home, &media),
@@ -288,7 +291,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         deletion::purge::job(),
         reeve_media::bin::job(&media),
         purge::job(&home),
-        reeve_retention::job(&server_name, &config.policy),
+        reeve_retention::job(&server_name, &policy),
     ];
     media.probe().await.map_err(StartError::Media)?;
     if lock.is_some() {
@@ -310,6 +313,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         jobs.register(registry);
         media.register(registry);
         push.register(registry);
+        mails.register(registry);
         webhooks.register(registry);
         exports.register(registry);
     });
@@ -326,7 +330,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
             http: config.http,
             metrics,
         },
-        policy: config.policy,
+        policy,
         hasher,
         seen,
         selections: Selections::default(),
@@ -340,7 +344,6 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         retention: config.retention,
         webhooks: webhooks.clone(),
         exports: exports.clone(),
-        sends_mail,
         discovery: config.discovery,
         oauth: config.oauth,
         scim: config.scim,
@@ -361,6 +364,7 @@ pub async fn start_with(config: Config, extra: Vec<Route>) -> Result<Running, St
         stop.subscribe(),
     )));
     tasks.extend(push.start(&stop.subscribe()));
+    tasks.push(mails.start(&stop.subscribe()));
     tasks.extend(webhooks.start(&stop.subscribe()));
     tasks.extend(exports.start(&stop.subscribe()));
     tasks.push(tokio::spawn(Arc::clone(&app.notifier).follow(app.db.clone(), stop.subscribe())));

@@ -9,6 +9,7 @@ mod filter;
 mod keys;
 mod layer;
 mod layers;
+mod mail;
 mod oauth;
 mod print;
 mod synapse;
@@ -26,14 +27,15 @@ use self::{
 pub use self::{
     filter::log_filter,
     keys::{
-        Account, AccountValidity, Email, Http, Limits, Log, Media, MediaBucket, Outgoing, Pages, Password,
+        Account, AccountValidity, Http, Limits, Log, Media, MediaBucket, Outgoing, Pages, Password,
         PasswordPolicy, Presence, Push, RateLimit, RateLimits, Registration, Rooms, ServerNotices, Settings,
         Support, Tokens, UrlPreviews, UserDirectory, Voip, Webhooks,
     },
+    mail::{Email, EmailNotices},
     oauth::OAuth,
     print::{example, markdown},
     upkeep::{Batches, Exports, Retention, RetentionMessages},
-    values::{BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, Secret},
+    values::{BaseUrl, Database, EmailLanguage, EmailTls, Listen, LogFormat, Networks, Secret},
 };
 
 /// The settings file that is read by default, if it exists.

@@ -71,11 +71,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0023_password_change.sql"),
     },
     Migration {
-        number: 25,
+        number: 26,
         name: "browser_sessions",
-        sql: include_str!("../migrations/0025_browser_sessions.sql"),
+        sql: include_str!("../migrations/0026_browser_sessions.sql"),
     },
-    Migration { number: 26, name: "oauth", sql: include_str!("../migrations/0026_oauth.sql") },
+    Migration { number: 27, name: "oauth", sql: include_str!("../migrations/0027_oauth.sql") },
+    Migration { number: 28, name: "email", sql: include_str!("../migrations/0028_email.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.

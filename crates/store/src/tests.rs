@@ -1,5 +1,6 @@
 //! Every statement on both engines, and lists against models.
 
+mod mails;
 mod media;
 mod migrations;
 mod plans;

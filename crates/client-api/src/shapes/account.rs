@@ -99,6 +99,13 @@ pub(crate) struct Threepid {
     added_at: i64,
 }
 
+/// A proof that an e-mail address is somebody's, which is begun.
+#[derive(ToSchema)]
+pub(crate) struct BegunProof {
+    /// Its id.
+    sid: String,
+}
+
 /// The presence of a user.
 #[derive(ToSchema)]
 pub(crate) struct Presence {

@@ -1,6 +1,7 @@
 //! The account: what the person can see of it and change. Each part is a page of its own.
 
 mod deactivate;
+mod emails;
 mod export;
 mod password;
 mod profile;
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
         .spec("https://spec.matrix.org/v1.18/client-server-api/#oauth-20-account-management");
     let groups = [
         profile::routes(),
+        emails::routes(),
         password::routes(),
         sessions::routes(),
         deactivate::routes(),

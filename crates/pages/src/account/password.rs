@@ -6,13 +6,13 @@ use axum_core::response::Response;
 use http::StatusCode;
 use reeve_accounts::browser_sessions;
 use reeve_accounts::password_change::{self, Chosen};
-use reeve_accounts::policy::PasswordRules;
 use reeve_accounts::sessions::Spared;
-use reeve_app::credentials::{self, MAX_PASSWORD};
+use reeve_app::credentials;
 use reeve_app::{Access, Answer, App, Call, Param, Reading, Route, body, reply};
 use serde::Serialize;
 
 use crate::links::PASSWORD;
+use crate::new_password::{self, Rules};
 use crate::page;
 use crate::problem::Problem;
 use crate::{proof, target};
@@ -49,24 +49,6 @@ pub(super) fn routes() -> Vec<Route> {
                 proof::TOO_MANY,
             ]),
     ]
-}
-
-/// The rules for passwords, as the page shows them.
-#[derive(Serialize)]
-struct Rules {
-    min_length: u32,
-    require_digit: bool,
-    require_symbol: bool,
-    require_lowercase: bool,
-    require_uppercase: bool,
-}
-
-impl From<PasswordRules> for Rules {
-    fn from(rules: PasswordRules) -> Self {
-        let PasswordRules { min_length, require_digit, require_symbol, require_lowercase, require_uppercase } =
-            rules;
-        Self { min_length, require_digit, require_symbol, require_lowercase, require_uppercase }
-    }
 }
 
 /// The values in the page.
@@ -116,19 +98,6 @@ struct Entered {
 }
 
 impl Entered {
-    /// Returns what is wrong with the new password, without knowing the present one.
-    fn problems(&self, rules: PasswordRules, user_id: &str) -> Vec<Problem> {
-        let Some(new) = &self.new_password else {
-            return vec![Problem::at("new_password", "password-missing-new")];
-        };
-        let differs = (self.again.as_ref() != Some(new)).then(|| Problem::at("again", "password-differs"));
-        let is_too_long = new.chars().count() > MAX_PASSWORD;
-        let too_long = is_too_long.then(|| Problem::at("new_password", "password-too-long"));
-        let weak = rules.check(new, Some(user_id)).err();
-        let weak = weak.map(|weakness| Problem::weak("new_password", weakness));
-        [too_long.or(weak), differs].into_iter().flatten().collect()
-    }
-
     fn page(self, call: &Call, asks_password: bool, status: StatusCode, problems: Vec<Problem>) -> Response {
         let values = Values::new(&call.app, asks_password, self.to);
         let values = Values { end_sessions: self.end_sessions, problems, ..values };
@@ -147,7 +116,9 @@ async fn save(mut call: Call) -> Answer {
     };
     let (num, app) = (call.user()?.num, Arc::clone(&call.app));
     let asks_password = call.read(move |tx| proof::is_asked(tx, &app.policy, num)).await?;
-    let problems = entered.problems(call.app.policy.password_rules, &call.user()?.user_id);
+    let (new, again) = (entered.new_password.as_deref(), entered.again.as_deref());
+    let rules = call.app.policy.password_rules;
+    let problems = new_password::problems(new, again, rules, &call.user()?.user_id);
     if !problems.is_empty() {
         return Ok(entered.page(&call, asks_password, StatusCode::BAD_REQUEST, problems));
     }
@@ -161,7 +132,7 @@ async fn save(mut call: Call) -> Answer {
         }
     };
     let new = entered.new_password.as_deref().unwrap_or_default();
-    let differs_from = match credentials::different(&call, new).await {
+    let differs_from = match credentials::different(&call, call.user()?, new).await {
         Ok(differs_from) => differs_from,
         Err(error) if error.errcode == "M_WEAK_PASSWORD" => {
             let problem = Problem::at("new_password", "password-same");
@@ -180,29 +151,5 @@ async fn save(mut call: Call) -> Answer {
     match entered.to {
         Some(to) => reply::see_other(&to),
         None => page::go(&call, &format!("{PASSWORD}?done=yes")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_new_password() {
-        let entered = |new: &str, again: &str| Entered {
-            password: None,
-            new_password: Some(new.to_owned()).filter(|new| !new.is_empty()),
-            again: Some(again.to_owned()),
-            end_sessions: false,
-            to: None,
-        };
-        let rules = PasswordRules::default();
-        let problems = |new: &str, again: &str| entered(new, again).problems(rules, "@alice-0000:test");
-        assert!(problems("a good one", "a good one").is_empty());
-        assert_eq!(problems("", "x"), [Problem::at("new_password", "password-missing-new")]);
-        assert_eq!(problems("a good one", "a bad one"), [Problem::at("again", "password-differs")]);
-        assert_eq!(problems("alice-0000", "alice-0000"), [Problem::at("new_password", "password-is-name")]);
-        let long = "x".repeat(MAX_PASSWORD + 1);
-        assert_eq!(problems(&long, &long), [Problem::at("new_password", "password-too-long")]);
     }
 }

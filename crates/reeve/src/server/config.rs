@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use reeve_accounts::policy::{HashingCost, Limits, PasswordRules, Policy};
+use reeve_accounts::policy::{HashingCost, Limits, MailPolicy, Notices, PasswordRules, Policy};
 use reeve_app::limits::{RateLimit, RateLimits};
 use reeve_app::{
     Contact, Discovery, HtmlSettings, HttpSettings, OAuthSettings, ScimSettings, Support, Turn,
@@ -15,9 +15,9 @@ use reeve_db::{DatabaseUrl, Options};
 use reeve_media::StoreSettings;
 use reeve_media::store::BucketSettings;
 use reeve_model::Clock;
-use reeve_outgoing::{MailSettings, MailTls};
-use reeve_push::MailStyle;
+use reeve_outgoing::{MailSettings, MailStyle, MailTls};
 use reeve_retention::{Lifetimes, MessageSettings};
+use url::Url;
 
 use crate::settings::{self, Database, EmailTls, Settings};
 
@@ -113,6 +113,7 @@ impl Config {
             policy: Policy {
                 registration_enabled: registration.enabled,
                 registration_requires_token: registration.require_token,
+                registration_requires_email: registration.require_email,
                 guests: registration.guests,
                 registration_shared_secret: registration
                     .shared_secret
@@ -139,9 +140,11 @@ impl Config {
                     .account_validity
                     .period_ms
                     .filter(|_| settings.account_validity.enabled),
+                account_validity_remind_ms: settings.account_validity.remind_ms,
                 keep_deactivated_ms: settings.account.keep_deactivated_ms,
                 notices_localpart: settings.server_notices.localpart.clone(),
                 groups_localpart: settings.scim.groups_localpart.clone(),
+                mail: mail_policy(settings),
                 limits: limits(&settings.limits),
             },
             hashing: HashingCost {
@@ -191,6 +194,9 @@ impl Config {
                 login_failed: limit(&settings.rate_limits.login_failed),
                 oauth_requests: limit(&settings.rate_limits.oauth_requests),
                 oauth_failed: limit(&settings.rate_limits.oauth_failed),
+                email_requests: limit(&settings.rate_limits.email_requests),
+                email_account: limit(&settings.rate_limits.email_account),
+                email_recipient: limit(&settings.rate_limits.email_recipient),
                 service_tokens: limit(&settings.rate_limits.service_tokens),
             },
             media: reeve_media::Settings {
@@ -273,6 +279,7 @@ fn limits(limits: &settings::Limits) -> Limits {
         pushers: limits.pushers.into(),
         push_rules: limits.push_rules.into(),
         filters: limits.filters.into(),
+        email_addresses: limits.email_addresses.into(),
         aliases_per_account: limits.aliases_per_account.into(),
         aliases_per_room: limits.aliases_per_room.into(),
         reports: limits.reports.into(),
@@ -401,4 +408,26 @@ fn mail(settings: &Settings) -> Option<(MailSettings, MailStyle)> {
         client_base_url: email.client_base_url.as_ref().map(|url| url.as_str().to_owned()),
     };
     Some((server, style))
+}
+
+/// The decisions about e-mail.
+fn mail_policy(settings: &Settings) -> MailPolicy {
+    let email = &settings.email;
+    let own = [&settings.public_base_url, &email.client_base_url].into_iter().flatten();
+    let own = own.filter_map(|url| Url::parse(url.as_str()).ok()?.host_str().map(str::to_owned));
+    let others = email.next_link_hosts.iter().filter_map(|host| url::Host::parse(host).ok());
+    MailPolicy {
+        enabled: email.host.is_some(),
+        language: email.language.0,
+        link_ms: email.link_ms,
+        hides_addresses: email.hide_addresses,
+        own_addresses: email.own_addresses,
+        next_link_hosts: own.chain(others.map(|host| host.to_string())).collect(),
+        notices: Notices {
+            sign_in: email.notices.sign_in,
+            password: email.notices.password,
+            addresses: email.notices.addresses,
+        },
+        ..MailPolicy::default()
+    }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::{kept, key_backup, keys, registration, selections, service_tokens, sessions, to_device};
+use reeve_accounts::{
+    emails, kept, key_backup, keys, registration, selections, service_tokens, sessions, to_device, validity,
+};
 use reeve_app::App;
 use reeve_db::DbError;
+use reeve_model::Ctx;
 use reeve_push::Push;
 use reeve_rooms::{deletion, ephemeral};
 use reeve_store::transactions;
@@ -119,6 +122,12 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
     reeve_media::bin::purge_due(&app.db, now).await?;
     deletion::purge::purge_due(&app.db, now).await?;
     reeve_batch::prune(&app.db, now.minus(keep_batches_ms), now).await?;
+    remind_owners(app).await?;
+    for _ in 0..PARTS {
+        if !app.db.write(move |tx| emails::prune(tx, now)).await? {
+            break;
+        }
+    }
     for clear in [key_backup::clear, to_device::delete_orphaned] {
         for _ in 0..PARTS {
             if !app.db.write(clear).await? {
@@ -138,4 +147,19 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
             reeve_client_api::prune(tx, now)
         })
         .await
+}
+
+/// Reminds the owners of accounts that expire soon.
+async fn remind_owners(app: &App) -> Result<(), DbError> {
+    if !validity::is_renewed_by_mail(&app.policy) {
+        return Ok(());
+    }
+    for _ in 0..PARTS {
+        let ctx = Ctx::system(&app.clock, &app.server_name, "account_validity");
+        let policy = app.policy.clone();
+        if !app.db.write(move |tx| validity::remind(tx, &ctx, &policy)).await? {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -58,6 +58,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("tokens.lifetime_ms", tokens.lifetime_ms),
         ("tokens.refresh_lifetime_ms", tokens.refresh_lifetime_ms),
         ("account_validity.period_ms", account_validity.period_ms),
+        ("account_validity.remind_ms", account_validity.remind_ms),
         ("media.pending_ms", Some(media.pending_ms)),
         ("webhooks.history_ms", Some(settings.webhooks.history_ms)),
         ("voip.turn_user_lifetime_ms", Some(settings.voip.turn_user_lifetime_ms)),
@@ -101,6 +102,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         ("login_failed", &rate_limits.login_failed),
         ("oauth_requests", &rate_limits.oauth_requests),
         ("oauth_failed", &rate_limits.oauth_failed),
+        ("email_requests", &rate_limits.email_requests),
+        ("email_account", &rate_limits.email_account),
+        ("email_recipient", &rate_limits.email_recipient),
         ("service_tokens", &rate_limits.service_tokens),
     ] {
         let RateLimit { per_second, burst } = limit;
@@ -176,6 +180,11 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     if account_validity.enabled && account_validity.period_ms.is_none() {
         problems.add("account_validity.period_ms", "must be set when account_validity.enabled is true");
     }
+    if let (Some(before), Some(period)) = (account_validity.remind_ms, account_validity.period_ms)
+        && before >= period
+    {
+        problems.add("account_validity.remind_ms", "must be less than account_validity.period_ms");
+    }
 
     problems.at_least("url_previews.max_picture_bytes", settings.url_previews.max_picture_bytes, 1);
     if http::HeaderValue::from_str(&settings.url_previews.language).is_err() {
@@ -209,11 +218,12 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
 /// Open registration must be chosen explicitly.
 fn check_registration(settings: &Settings, problems: &mut Problems) {
     let registration = &settings.registration;
-    if registration.enabled && !registration.require_token && !registration.without_verification {
+    let requires = registration.require_token || registration.require_email;
+    if registration.enabled && !requires && !registration.without_verification {
         problems.add(
             "registration.enabled",
-            "would let everybody register: set registration.require_token as well, or registration.without_verification \
-             if this is meant",
+            "would let everybody register: set registration.require_token or registration.require_email as well, or \
+             registration.without_verification if this is meant",
         );
     }
     // Passwords longer than 512 characters are refused.
@@ -265,6 +275,20 @@ fn check_email(settings: &Settings, problems: &mut Problems) {
     if let Some(port) = email.port {
         problems.at_least("email.port", port, 1);
         problems.at_most("email.port", port, 65_535);
+    }
+    // A shorter time ends before the mail is read, and a longer one lets a link lie around.
+    problems.at_least("email.link_ms", email.link_ms, 60_000);
+    problems.at_most("email.link_ms", email.link_ms, 7 * 86_400_000);
+    if !email.next_link_hosts.iter().all(|host| url::Host::parse(host).is_ok()) {
+        problems.add("email.next_link_hosts", "expected names of hosts such as app.example.org");
+    }
+    for (key, is_set) in [
+        ("registration.require_email", settings.registration.require_email),
+        ("account_validity.remind_ms", settings.account_validity.remind_ms.is_some()),
+    ] {
+        if is_set && email.host.is_none() {
+            problems.add(key, "needs email.host");
+        }
     }
     if email.host.as_ref().is_some_and(String::is_empty) {
         problems.add("email.host", "must not be empty");

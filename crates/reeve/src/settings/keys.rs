@@ -7,12 +7,10 @@ use ruma::OwnedServerName;
 
 use super::{
     describe::sections,
+    mail::Email,
     oauth::OAuth,
     upkeep::{Batches, Exports, Retention},
-    values::{
-        BaseUrl, Database, EmailTls, Listen, LogFormat, Networks, PageAccent, ScimGroups, ScimInactive,
-        Secret,
-    },
+    values::{BaseUrl, Database, Listen, LogFormat, Networks, PageAccent, ScimGroups, ScimInactive, Secret},
 };
 
 sections! {
@@ -59,7 +57,7 @@ sections! {
         rooms: Rooms = Rooms::default();
         /// Kinds of accounts, and what is kept of deactivated ones.
         account: Account = Account::default();
-        /// Accounts that expire unless an administrator renews them.
+        /// Accounts that expire unless they are renewed.
         account_validity: AccountValidity = AccountValidity::default();
         /// Messages of the operator to single accounts.
         server_notices: ServerNotices = ServerNotices::default();
@@ -75,7 +73,7 @@ sections! {
         scim: Scim = Scim::default();
         /// Previews of web pages, for links in messages.
         url_previews: UrlPreviews = UrlPreviews::default();
-        /// The server through which e-mail is sent.
+        /// The server through which e-mail is sent, and what it is sent for.
         email: Email = Email::default();
         /// TURN servers for voice and video calls.
         voip: Voip = Voip::default();
@@ -99,10 +97,13 @@ sections! {
     }
 
     Registration {
-        /// Allow people to register. Needs one of the next two.
+        /// Allow people to register. Needs one of the next three.
         enabled: bool = false;
         /// Require a registration token to register.
         require_token: bool = false;
+        /// Require a confirmed e-mail address to register, which the account gets. Needs `email.host`. When false, people
+        /// can register with an address if the server sends e-mail.
+        require_email: bool = false;
         /// Allow everybody to register, without a token. Spammers find and use servers with open registration
         /// within days.
         without_verification: bool = false;
@@ -187,7 +188,8 @@ sections! {
         url_previews: RateLimit = RateLimit { per_second: 2.0, burst: 30 };
         /// Per address: registrations.
         registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
-        /// Per address: registration requests, of which a registration needs two or three.
+        /// Per address: registration requests, of which a registration needs two or three, and requests that set a new
+        /// password by mail.
         registration_attempts: RateLimit = RateLimit { per_second: 0.5, burst: 30 };
         /// Per address: logins, successful or not.
         login: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
@@ -199,6 +201,12 @@ sections! {
         oauth_requests: RateLimit = RateLimit { per_second: 0.2, burst: 20 };
         /// Per address: codes and tokens of OAuth 2.0 that are not valid.
         oauth_failed: RateLimit = RateLimit { per_second: 0.17, burst: 10 };
+        /// Per address: requests for mails that confirm an e-mail address, or lead to a new password.
+        email_requests: RateLimit = RateLimit { per_second: 0.01, burst: 10 };
+        /// Per account: requests for such mails.
+        email_account: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
+        /// Per e-mail address: such mails to it, whoever asked for them.
+        email_recipient: RateLimit = RateLimit { per_second: 0.002, burst: 4 };
         /// Per service token: requests.
         service_tokens: RateLimit = RateLimit { per_second: 100.0, burst: 1000 };
     }
@@ -231,6 +239,8 @@ sections! {
         push_rules: u32 = 1_000;
         /// Maximum number of stored filters of an account.
         filters: u32 = 500;
+        /// Maximum number of e-mail addresses of an account that its person adds.
+        email_addresses: u32 = 20;
         /// Maximum number of aliases created by an account.
         aliases_per_account: u32 = 1_000;
         /// Maximum number of aliases of a room.
@@ -315,6 +325,9 @@ sections! {
         enabled: bool = false;
         /// The time for which an account is valid after it was created or renewed, in milliseconds.
         period_ms: Option<i64> = None;
+        /// The time before an account expires at which its owner gets a mail with a link that renews it, in milliseconds. Needs
+        /// `email.host`. When not set, only administrators renew accounts.
+        remind_ms: Option<i64> = None;
     }
 
     ServerNotices {
@@ -389,30 +402,6 @@ sections! {
         max_picture_bytes: i64 = 10_485_760;
         /// The language in which pages are requested, as in the header `Accept-Language`.
         language: String = "en".to_owned();
-    }
-
-    Email {
-        /// The name or address of an SMTP server. When not set, no e-mail is sent. Notifications that stay
-        /// unread for ten minutes are sent to users who enabled e-mail notifications; about the same room less
-        /// and less often, down to once a day.
-        host: Option<String> = None;
-        /// Its port. When not set: 465 with `tls`, 587 with `starttls`, 25 with `none`.
-        port: Option<u32> = None;
-        /// The encryption of the connection: `tls` from the beginning, `starttls` after a greeting, `none` for
-        /// no encryption, which is suitable only for a server on the same machine.
-        tls: EmailTls = EmailTls::StartTls;
-        /// The user name at that server, if it requires one.
-        user: Option<String> = None;
-        /// The password of that user.
-        password: Option<Secret> = None;
-        /// A file to read `password` from instead; white space around it is ignored.
-        password_path: Option<PathBuf> = None;
-        /// The sender: `name@example.org` or `Name <name@example.org>`. Required when `host` is set.
-        from: Option<String> = None;
-        /// The name of this service in mails.
-        app_name: String = "Matrix".to_owned();
-        /// The URL of a web client whose rooms mails link to. When not set, mails link to `https://matrix.to`.
-        client_base_url: Option<BaseUrl> = None;
     }
 
     Voip {

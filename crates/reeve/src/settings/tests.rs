@@ -236,6 +236,18 @@ fn wrong_values_name_the_key_and_the_place() {
             "account_validity.period_ms: must be set when account_validity.enabled is true",
         ),
         (
+            "account_validity = { period_ms = 2, remind_ms = 2 }\nemail = { host = 'h', from = 'a@b' }\npublic_base_url = 'http://h'",
+            "account_validity.remind_ms: must be less than account_validity.period_ms (in reeve.toml)",
+        ),
+        ("account_validity.remind_ms = 2", "account_validity.remind_ms: needs email.host (in reeve.toml)"),
+        ("registration.require_email = true", "registration.require_email: needs email.host (in reeve.toml)"),
+        ("email.link_ms = 3600", "email.link_ms: must be at least 60000, not 3600 (in reeve.toml)"),
+        ("email.language = 'fr'", "email.language: expected \"en\" or \"de\", found \"fr\" (in reeve.toml)"),
+        (
+            "email.next_link_hosts = ['https://app.example.org']",
+            "email.next_link_hosts: expected names of hosts such as app.example.org (in reeve.toml)",
+        ),
+        (
             "voip.turn_uris = ['turn:t.example.org']",
             "voip.turn_shared_secret: must be set, or voip.turn_username, when voip.turn_uris is set",
         ),

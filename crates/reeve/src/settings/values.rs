@@ -10,6 +10,7 @@ use std::{
 use ipnet::IpNet;
 use reeve_app::{Accent, Inactive, NewGroups};
 use reeve_db::DatabaseUrl;
+use reeve_model::Language;
 use ruma::OwnedServerName;
 use toml::Value;
 use url::Url;
@@ -259,6 +260,21 @@ impl Leaf for EmailTls {
     }
     fn read(value: &Value) -> Result<Self, String> {
         text(Self::KIND, value)?.parse()
+    }
+}
+
+/// The language of mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmailLanguage(pub Language);
+
+impl Leaf for EmailLanguage {
+    const KIND: Kind = Kind::Text;
+    fn value(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_string()))
+    }
+    fn read(value: &Value) -> Result<Self, String> {
+        let text = text(Self::KIND, value)?;
+        text.parse().map(Self).map_err(|_| format!("expected \"en\" or \"de\", found {text:?}"))
     }
 }
 

@@ -13,6 +13,7 @@ mod common;
 mod export_kit;
 mod histories;
 mod keys_kit;
+mod mail_kit;
 mod oauth;
 mod oauth_kit;
 mod pages;

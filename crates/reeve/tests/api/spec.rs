@@ -15,8 +15,6 @@ const NOT_SERVED: &str = include_str!("../spec/not-served.tsv");
 /// Why an operation is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    ThirdPartyIds,
-    Email,
     SingleSignOn,
     ApplicationServices,
     AnotherServer,
@@ -24,19 +22,10 @@ enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 6] = [
-        Self::ThirdPartyIds,
-        Self::Email,
-        Self::SingleSignOn,
-        Self::ApplicationServices,
-        Self::AnotherServer,
-        Self::NotYet,
-    ];
+    const ALL: [Self; 4] = [Self::SingleSignOn, Self::ApplicationServices, Self::AnotherServer, Self::NotYet];
 
     fn name(self) -> &'static str {
         match self {
-            Self::ThirdPartyIds => "third-party ids",
-            Self::Email => "e-mail",
             Self::SingleSignOn => "single sign-on",
             Self::ApplicationServices => "application services",
             Self::AnotherServer => "another server",
@@ -46,11 +35,6 @@ impl Reason {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::ThirdPartyIds => {
-                "Administrators set the e-mail addresses and telephone numbers of accounts. That people add them \
-                 themselves comes with a later release."
-            }
-            Self::Email => "Proving an e-mail address by a mail comes with a later release.",
             Self::SingleSignOn => "Single sign-on comes with a later release.",
             Self::ApplicationServices => "Application services come with a later release.",
             Self::AnotherServer => "A policy server serves this, which a homeserver need not be.",
@@ -117,7 +101,7 @@ fn ledger() -> String {
          [client-server specification](https://spec.matrix.org/latest/client-server-api/), and whether Reeve serves it. \
          *Since* is the version that added the operation; `r0` are all versions before 1.1. This page is made by a test \
          from the route table and the lists in `crates/reeve/tests/spec`.\n\n`/_matrix/client/versions` names the \
-         highest version of which everything is served, apart from what the first five reasons below leave out.\n\n",
+         highest version of which everything is served, apart from what the first three reasons below leave out.\n\n",
     );
     let _ = writeln!(text, "- Served: {}", counts.get(&None).copied().unwrap_or(0));
     for reason in Reason::ALL {

@@ -589,7 +589,7 @@ fn registration_for_everybody_is_a_decision() {
     let output = reeve(folder, &["serve"]).env(open, "true").output().unwrap();
     assert_eq!(
         complaint(&output),
-        "registration.enabled: would let everybody register: set registration.require_token as well, or \
+        "registration.enabled: would let everybody register: set registration.require_token or registration.require_email as well, or \
          registration.without_verification if this is meant (environment variable REEVE_REGISTRATION__ENABLED)"
     );
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);

@@ -5,6 +5,7 @@ pub mod account_data;
 pub mod browser_sessions;
 pub mod connections;
 pub mod devices;
+pub mod email_validations;
 pub mod external_ids;
 pub mod features;
 pub mod filters;
@@ -50,6 +51,7 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     filters::STATEMENTS,
     kept::STATEMENTS,
     devices::STATEMENTS,
+    email_validations::STATEMENTS,
     ratelimits::STATEMENTS,
     registration_nonces::STATEMENTS,
     registration_tokens::STATEMENTS,

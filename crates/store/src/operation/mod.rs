@@ -8,6 +8,7 @@ pub mod exports;
 pub mod happenings;
 pub mod health;
 pub mod jobs;
+pub mod mails;
 pub mod pushers;
 pub mod retention;
 pub mod scim_groups;
@@ -32,5 +33,6 @@ pub(crate) const STATEMENTS: &[&[&Statement]] = &[
     scim_groups::STATEMENTS,
     health::STATEMENTS,
     jobs::STATEMENTS,
+    mails::STATEMENTS,
     service_tokens::STATEMENTS,
 ];

@@ -84,7 +84,7 @@ on_both_engines! {
         assert_eq!(list(&alice).await, json!([]));
     }
 
-    #[config(|config| crate::push::mail::through(1)(config))]
+    #[config(|config| crate::mail_kit::through(1)(config))]
     async fn by_email(server: Server) {
         let (alice, admin) = (server.user("alice").await, server.admin().await);
         server.create("bob", false).await;

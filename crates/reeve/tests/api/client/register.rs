@@ -4,6 +4,8 @@
 use reeve_testkit::{Client, Config, Reply, on_both_engines};
 use serde_json::{Value, json};
 
+use crate::mail_kit::{self, addresses, by_email, confirm, expect, set_address, sid, with_mail};
+
 pub(super) const REGISTER: &str = "/_matrix/client/v3/register";
 const AVAILABLE: &str = "/_matrix/client/v3/register/available";
 
@@ -286,5 +288,83 @@ on_both_engines! {
         assert_eq!(stranger.get("/_matrix/client/r0/register/available?username=a").await.status, 200);
         // A token is not looked at.
         assert_eq!(server.with_token("nobody").get(&format!("{AVAILABLE}?username=a")).await.status, 200);
+    }
+
+    #[config(open)]
+    async fn an_address_can_come_with_the_account(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |_| ()).await;
+        let stranger = server.stranger();
+        let begun = stranger.post(REGISTER, json!({ "username": "ann", "password": "pw" })).await;
+        let flows = json!([{ "stages": ["m.login.dummy"] }, { "stages": ["m.login.email.identity"] }]);
+        assert_eq!((begun.status, &begun.body["flows"]), (401, &flows));
+        let id = sid(&stranger, mail_kit::REGISTER, "Ann@X.org", "s").await;
+        let mail = expect(&smtp, "ann@x.org", "[Example] Confirm your e-mail address").await;
+        let mut auth = by_email(&id, "s");
+        auth["session"] = begun.body["session"].clone();
+        let early = stranger.post(REGISTER, json!({ "auth": auth })).await;
+        assert_eq!(early.refusal(), (401, "M_THREEPID_AUTH_FAILED", "The e-mail address is not confirmed"));
+        confirm(&server, &mail).await.unwrap();
+        let done = stranger.post(REGISTER, json!({ "auth": auth })).await;
+        assert_eq!((done.status, done.text("user_id")), (200, "@ann:test"), "{}", done.body);
+        assert_eq!(addresses(&server.with_token(done.text("access_token"))).await, ["ann@x.org"]);
+        // The proof is used up. Nobody is told of the first session.
+        let again = stranger.post(REGISTER, json!({ "username": "ann2", "password": "pw", "auth": by_email(&id, "s") })).await;
+        assert_eq!((again.status, again.text("errcode")), (401, "M_THREEPID_AUTH_FAILED"));
+        assert_eq!(register(&stranger, "bob").await.status, 200);
+        assert_eq!(smtp.waiting().await, 0);
+    }
+
+    #[config(|config| { open(config); config.policy.registration_requires_email = true; })]
+    async fn an_address_can_be_required(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |config| config.policy.registration_requires_token = true).await;
+        let (admin, stranger) = (server.admin().await, server.stranger());
+        let token = json!({ "token": "open-sesame" });
+        assert_eq!(admin.post("/_synapse/admin/v1/registration_tokens/new", token).await.status, 200);
+        let begun = stranger.post(REGISTER, json!({ "username": "ann", "password": "pw" })).await;
+        let flows = json!([{ "stages": ["m.login.registration_token", "m.login.email.identity"] }]);
+        assert_eq!((begun.status, &begun.body["flows"]), (401, &flows));
+        let session = begun.body["session"].clone();
+        let pass = async |mut auth: Value| {
+            auth["session"] = session.clone();
+            stranger.post(REGISTER, json!({ "auth": auth })).await
+        };
+        let id = sid(&stranger, mail_kit::REGISTER, "ann@x.org", "s").await;
+        confirm(&server, &smtp.mail().await).await.unwrap();
+        assert_eq!(pass(by_email(&id, "s")).await.body["completed"], json!(["m.login.email.identity"]));
+        assert_eq!(pass(dummy()).await.status, 401);
+        // Another account gets the address before the last stage.
+        server.create("bob", false).await;
+        set_address(&admin, "@bob:test", "ann@x.org").await;
+        let last = json!({ "type": "m.login.registration_token", "token": "open-sesame" });
+        assert_eq!(pass(last.clone()).await.refusal(), (400, "M_THREEPID_IN_USE", "This address is already in use"));
+        set_address(&admin, "@bob:test", "bob@x.org").await;
+        smtp.mail().await;
+        let done = pass(last).await;
+        assert_eq!((done.status, done.text("user_id")), (200, "@ann:test"), "{}", done.body);
+        assert_eq!(addresses(&server.with_token(done.text("access_token"))).await, ["ann@x.org"]);
+        // Administrators need none.
+        let body = json!({ "password": "pw" });
+        assert_eq!(admin.put("/_synapse/admin/v2/users/@carl:test", body).await.status, 201);
+    }
+
+    #[config(open)]
+    async fn a_proof_for_another_purpose_registers_nobody(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |_| ()).await;
+        let stranger = server.stranger();
+        let added = sid(&stranger, mail_kit::ADD, "ann@x.org", "s").await;
+        confirm(&server, &smtp.mail().await).await.unwrap();
+        let wrong = (401, "M_THREEPID_AUTH_FAILED", "The e-mail address is not confirmed");
+        for (sid, secret) in [(&*added, "s"), ("nothing", "s")] {
+            let body = json!({ "username": "ann", "password": "pw", "auth": by_email(sid, secret) });
+            assert_eq!(stranger.post(REGISTER, body).await.refusal(), wrong, "{sid}");
+        }
+        assert_eq!(stranger.get(&format!("{AVAILABLE}?username=ann")).await.status, 200);
+        let closed = (403, "M_FORBIDDEN", "Registration has been disabled");
+        server.restart(|config| config.policy.registration_enabled = false).await;
+        let reply = mail_kit::ask(&server.stranger(), mail_kit::REGISTER, "a@x.org", "s", 1).await;
+        assert_eq!(reply.refusal(), closed);
     }
 }

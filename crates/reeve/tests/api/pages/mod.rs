@@ -1,10 +1,13 @@
 //! Pages for people: `/_reeve/pages/…`.
 
 mod account;
+mod emails;
 mod export;
 mod login;
 mod look;
 mod password;
+mod recover;
+mod renew;
 mod security;
 mod sessions;
 

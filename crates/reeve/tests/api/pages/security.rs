@@ -48,6 +48,9 @@ fn fields(route: &Route) -> Vec<(&'static str, &'static str)> {
             vec![password, ("new_password", "another one"), ("again", "another one"), ("end_sessions", "yes")]
         }
         "saveProfile" => vec![("displayname", "Mallory")],
+        "addEmail" => vec![("email", "mallory@example.org"), password],
+        "askForRecovery" => vec![("email", "alice@example.org")],
+        "recoverPassword" => vec![("new_password", "another one"), ("again", "another one")],
         "deactivateByPage" => vec![("sure", "yes"), ("erase", "yes"), password],
         _ => vec![password],
     }

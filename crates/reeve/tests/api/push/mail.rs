@@ -1,35 +1,14 @@
 //! Notifications by e-mail, to a mail server played by the tests.
 
-use reeve_outgoing::{MailSettings, MailTls};
-use reeve_push::MailStyle;
-use reeve_testkit::{Client, Config, Received, START_MS, Server, Smtp, on_both_engines};
+use reeve_testkit::{Client, START_MS, Server, Smtp, on_both_engines};
 use serde_json::json;
 
 use super::{two, until};
+use crate::mail_kit::{header, through};
 use crate::rooms_kit::{CS, create, join, receipt, say, set_state};
 
 const MINUTE: i64 = 60_000;
 const UNSUBSCRIBE: &str = "https://matrix.example.org/_synapse/client/unsubscribe";
-
-/// Lets the server send mail to a port of 127.0.0.1.
-pub(crate) fn through(port: u16) -> impl Fn(&mut Config) {
-    move |config| {
-        let server = MailSettings {
-            host: "127.0.0.1".to_owned(),
-            port: Some(port),
-            tls: MailTls::None,
-            credentials: None,
-            from: "Reeve <noreply@example.org>".to_owned(),
-            server_name: "test".to_owned(),
-        };
-        let style = MailStyle {
-            app_name: "Example".to_owned(),
-            public_base_url: "https://matrix.example.org".to_owned(),
-            client_base_url: None,
-        };
-        config.mail = Some((server, style));
-    }
-}
 
 /// Gives the client an address, and a pusher that writes to it.
 async fn set_pusher(server: &Server, client: &Client, address: &str) {
@@ -67,13 +46,6 @@ async fn due(server: &Server) -> (i64, i64) {
 
 async fn until_due(server: &Server, minutes: i64) {
     until(&format!("due in minute {minutes}"), async || due(server).await == (minutes, 0)).await;
-}
-
-/// A header of a mail, unfolded.
-fn header(mail: &Received, name: &str) -> String {
-    let head = mail.message.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
-    let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
-    line.unwrap_or_else(|| panic!("no {name}: {head}"))
 }
 
 on_both_engines! {

@@ -1,7 +1,7 @@
 //! Notifications to users whose clients are not connected.
 
 mod gateway;
-pub(crate) mod mail;
+mod mail;
 
 use std::time::Duration;
 
