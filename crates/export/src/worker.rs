@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use reeve_db::{Db, DbError, Tx};
+use reeve_db::{Db, DbError, ReadTx, Tx};
 use reeve_media::{Content, Library};
-use reeve_model::{Actor, Clock, HappeningKind, JobState, Millis, random};
+use reeve_model::{Actor, Clock, ExportNum, ExportState, HappeningKind, JobState, Millis, random};
 use reeve_rooms::Home;
 use reeve_store::exports::{self, Claim, Export};
 use reeve_store::happenings::{self, NewHappening};
@@ -36,6 +36,9 @@ const MAX_ATTEMPTS: i64 = 5;
 const PAUSE_MS: i64 = 30_000;
 /// Maximum number of ended exports that one transaction deletes.
 const DELETE_AT_ONCE: i64 = 100;
+/// The time after which an order of a person comes before those of administrators, in milliseconds, so that each is written
+/// at last.
+const PATIENCE_MS: i64 = 86_400_000;
 /// The kind under which webhooks are told of the end of an export.
 const KIND: &str = "user_export";
 
@@ -137,16 +140,16 @@ impl Exports {
 
     async fn claim(&self) -> Result<Option<(Export, Claim)>, DbError> {
         let now = self.0.clock.now();
-        if !self.0.db.read(move |tx| exports::is_due(tx, now)).await? {
+        if self.0.db.read(move |tx| next(tx, now)).await?.is_none() {
             return Ok(None);
         }
         let name = random::letters(16);
-        let claimed = name.clone();
-        let export = self.0.db.write(move |tx| exports::claim(tx, &claimed, now, now.plus(LEASE_MS))).await?;
-        Ok(export.map(|export| {
-            let claim = Claim { num: export.num, name };
-            (export, claim)
-        }))
+        let claim = move |tx: &mut Tx<'_>| -> Result<Option<(Export, Claim)>, DbError> {
+            let Some(num) = next(tx, now)? else { return Ok(None) };
+            let claim = Claim { num, name: name.clone() };
+            Ok(exports::claim(tx, &claim, now.plus(LEASE_MS))?.map(|export| (export, claim)))
+        };
+        self.0.db.write(claim).await
     }
 
     /// Makes an attempt to write an archive. It ends early if the server stops, or the claim does not hold any more.
@@ -168,8 +171,7 @@ impl Exports {
             }
             Some(Err(failure)) => self.give_up_or_retry(&export, &claim, failure).await,
             None => {
-                let now = self.0.clock.now();
-                self.settle(&claim, move |tx, claim| exports::release(tx, claim, now)).await;
+                self.settle(&claim, exports::release).await;
             }
         }
     }
@@ -207,6 +209,9 @@ impl Exports {
             if !reeve_store::media_objects::take(tx, &stored.object)? {
                 return Err(Failure::transient("the archive took longer to write than objects may take"));
             }
+            if export.own {
+                exports::delete_other_own(tx, export.user_num, export.num, now)?;
+            }
             Ok(tell(tx, &export, JobState::Complete, None, now)?)
         };
         inner.media.keep(upload, complete).await
@@ -231,7 +236,7 @@ impl Exports {
     async fn give_up_or_retry(&self, export: &Export, claim: &Claim, failure: Failure) {
         let now = self.0.clock.now();
         let error = failure.to_string();
-        let is_hopeless = match failure {
+        let state = match failure {
             // It was deleted, or the worker that has it now goes on.
             Failure::Lost => {
                 return tracing::info!(
@@ -239,15 +244,16 @@ impl Exports {
                     "the export was deleted, or another worker has it"
                 );
             }
-            Failure::Hopeless(_) => true,
-            Failure::Transient(_) => export.attempts >= MAX_ATTEMPTS,
+            Failure::TooLarge => Some(ExportState::TooLarge),
+            Failure::Hopeless(_) => Some(ExportState::Failed),
+            Failure::Transient(_) => (export.attempts >= MAX_ATTEMPTS).then_some(ExportState::Failed),
         };
-        if is_hopeless {
+        if let Some(state) = state {
             tracing::error!(export = export.id, user = export.user_id, error, "export failed");
             self.0.failed.inc();
             let (export, ends) = (export.clone(), now.plus(self.0.settings.keep_ms));
             self.settle(claim, move |tx, claim| {
-                if exports::fail(tx, claim, &error, ends)? {
+                if exports::fail(tx, claim, state, &error, ends)? {
                     tell(tx, &export, JobState::Failed, Some(&error), now)?;
                 }
                 Ok(())
@@ -271,6 +277,16 @@ impl Exports {
             tracing::error!(%error, "an export cannot be released; it goes on when its lease ends");
         }
     }
+}
+
+/// Returns the export that is written next: the first that an administrator ordered, or else the first that a person did.
+fn next(tx: &ReadTx<'_>, now: Millis) -> Result<Option<ExportNum>, DbError> {
+    for (own, since) in [(true, now.minus(PATIENCE_MS)), (false, now), (true, now)] {
+        if let Some(num) = exports::first_due(tx, own, since)? {
+            return Ok(Some(num));
+        }
+    }
+    Ok(None)
 }
 
 /// Tells webhooks of the end of an export, as of that of a job.

@@ -44,7 +44,7 @@ pub(crate) struct OwnExport {
     /// The age recipient to which it is encrypted; null if it is not.
     #[schema(required)]
     recipient: Option<String>,
-    /// `waiting`, `running`, `ready`, `failed` or `deleted`.
+    /// `waiting`, `running`, `ready`, `failed`, `too_large` or `deleted`.
     #[schema(value_type = String)]
     state: ExportState,
     /// When it was ordered, in milliseconds.
@@ -110,18 +110,16 @@ pub(crate) fn routes() -> Vec<Route> {
             .interactive()
             .summary("Orders an archive of everything about the account")
             .description(
-                "One can be ordered a day. It is written in the background, and deleted after some days.",
+                "One can be ordered in a time that the settings bound, a day by default, whatever becomes of it. It is written \
+                 in the background, replaces the former one when it is complete, and is deleted after some days. An archive \
+                 that would have been too large is not ordered again, with as many parts, as long as the order is kept.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "a value has the wrong type"),
                 (400, "M_INVALID_PARAM", "the recipient is not valid"),
                 (403, "M_FORBIDDEN", "the server makes none for users, or the token is a login-as token"),
                 (409, "M_UNKNOWN", "the export before is not over"),
-                (
-                    429,
-                    "M_LIMIT_EXCEEDED",
-                    "an export was ordered in the last 24 hours, or failed in the last hour",
-                ),
+                (429, "M_LIMIT_EXCEEDED", "an export was ordered lately, or one of these parts was too large"),
             ]),
         Route::read(ALL, list)
             .access(Access::User)
@@ -148,7 +146,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("deleteOwnExport")
             .returns::<shape::Empty>(200)
             .summary("Deletes an archive that the account ordered, or ends the work on it")
-            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "it was deleted before")]),
+            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "it was deleted before, or was too large")]),
         Route::post("/_reeve/client/v1/exports/{id}/link", link)
             .access(Access::User)
             .id("createOwnExportLink")
@@ -197,8 +195,8 @@ fn get(call: &Reading<'_>) -> Answer {
 }
 
 async fn delete(call: Call) -> Answer {
-    let (ctx, id) = (call.ctx(), call.param("id"));
-    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, session, &id)).await?;
+    let (ctx, id, settings) = (call.ctx(), call.param("id"), *call.app.exports.settings());
+    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, &settings, session, &id)).await?;
     call.app.media.wake_sweeper();
     reply::empty()
 }

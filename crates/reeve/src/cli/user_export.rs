@@ -86,7 +86,7 @@ async fn wait(operator: &Operator, id: &str) -> Result<Archive, Failure> {
             (ExportState::Waiting | ExportState::Running | ExportState::Ready, _) => {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            (ExportState::Failed, _) => {
+            (ExportState::Failed | ExportState::TooLarge, _) => {
                 return Err(Failure::new(found.error.unwrap_or_else(|| "the export failed".to_owned())));
             }
             (ExportState::Deleted, _) => return Err(Failure::new("the export was deleted")),

@@ -206,6 +206,7 @@ impl Config {
             retention: retention(&settings.retention),
             exports: reeve_export::Settings {
                 own: settings.exports.own,
+                own_interval_ms: settings.exports.own_interval_ms,
                 keep_ms: settings.exports.keep_ms,
                 link_ms: settings.exports.link_ms,
                 max_bytes: u64::try_from(settings.exports.max_bytes).unwrap_or_default(),

@@ -194,6 +194,14 @@ fn wrong_values_name_the_key_and_the_place() {
             "scim.user_name_domain: must be a domain such as example.com, without @ (in reeve.toml)",
         ),
         ("scim.external_id_provider = \"\"", "scim.external_id_provider: must not be empty (in reeve.toml)"),
+        (
+            "exports.own_interval_ms = 60000",
+            "exports.own_interval_ms: must be at least 3600000, not 60000 (in reeve.toml)",
+        ),
+        (
+            "exports = { own_interval_ms = 172800000, keep_ms = 86400000 }",
+            "exports.own_interval_ms: must not be greater than exports.keep_ms (in reeve.toml)",
+        ),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

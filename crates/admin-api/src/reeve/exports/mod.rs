@@ -42,7 +42,7 @@ pub(crate) struct ExportView {
     /// The age recipient to which it is encrypted; null if it is not.
     #[schema(required)]
     recipient: Option<String>,
-    /// `waiting`, `running`, `ready`, `failed` or `deleted`.
+    /// `waiting`, `running`, `ready`, `failed`, `too_large` or `deleted`.
     #[schema(value_type = String)]
     state: ExportState,
     /// The reason why it failed, or the last error; null if there was none.

@@ -28,8 +28,8 @@ fn read(call: &Reading<'_>) -> Answer {
 }
 
 async fn remove(call: Call) -> Answer {
-    let (ctx, id) = (call.admin_ctx()?, call.param("id"));
-    call.write(move |tx| reeve_export::delete(tx, &ctx, &id)).await?;
+    let (ctx, id, settings) = (call.admin_ctx()?, call.param("id"), *call.app.exports.settings());
+    call.write(move |tx| reeve_export::delete(tx, &ctx, &settings, &id)).await?;
     call.app.media.wake_sweeper();
     reply::empty()
 }

@@ -3,17 +3,14 @@
 use std::io::Read as _;
 use std::iter;
 
-use http::Method;
-use reeve_db::DbError;
-use reeve_model::{ActorKind, Millis, Scope, Scopes};
-use reeve_store::exports::{self as stored, By, NewExport, Options};
-use reeve_store::users;
-use reeve_testkit::{Client, START_MS, Server, check_generated, on_both_engines};
+use http::{Method, Response};
+use reeve_model::{Scope, Scopes};
+use reeve_testkit::{Client, START_MS, Server, Web, check_generated, on_both_engines};
 use serde_json::{Value, json};
 
 use super::service_tokens::issue;
 use crate::client::media::{objects, upload};
-use crate::export_kit::{Opened, download, link, opened, order, over};
+use crate::export_kit::{Opened, download, insert, link, opened, order, over};
 use crate::rooms_kit::*;
 use crate::sync_kit::{eventually, set_data};
 
@@ -29,15 +26,7 @@ fn of_user(user_id: &str) -> String {
 
 /// Orders an export that no worker takes before a time; returns its path.
 async fn waiting(server: &Server, user_id: &'static str, until: i64) -> String {
-    let insert = move |tx: &mut reeve_db::Tx<'_>| -> Result<(), DbError> {
-        let user = users::find(tx, user_id)?.unwrap();
-        let options = Options { history: false, media: false, recipient: None };
-        let by = By { kind: ActorKind::Cli, id: "cli".to_owned() };
-        let new =
-            NewExport { id: "later", user_num: user.num, own: false, requested_by: by, options: &options };
-        stored::insert(tx, &new, Millis::new(until))
-    };
-    server.app().db.write(insert).await.unwrap();
+    insert(server, "later", user_id, false, until).await;
     "/_reeve/admin/v1/exports/later".to_owned()
 }
 
@@ -346,6 +335,34 @@ on_both_engines! {
         assert_eq!(admin.get(&format!("{}?from=x", of_user("@alice:test"))).await.status, 400);
     }
 
+    #[config(|config| config.allowed_ranges = vec!["127.0.0.0/8".parse().unwrap()])]
+    async fn administrators_come_before_people_and_nobody_waits_for_ever(server: Server) {
+        let admin = server.admin().await;
+        for name in ["alice", "bob", "carol", "dave", "eve"] {
+            server.create(name, false).await;
+        }
+        let web = Web::start(|_| Response::builder().status(204).body("".into()).unwrap()).await;
+        let webhook = json!({ "name": "ends", "url": web.url("/hook"), "events": ["job.ended"] });
+        assert_eq!(admin.post("/_reeve/admin/v1/webhooks", webhook).await.status, 201);
+        let now = START_MS + 3 * DAY_MS;
+        for (id, user_id, own, due) in [
+            ("a", "@alice:test", true, now - 1000),
+            ("b", "@bob:test", true, now - 2000),
+            ("c", "@carol:test", false, now - 10),
+            ("d", "@dave:test", true, now - DAY_MS),
+            // One who waited nearly as long.
+            ("e", "@eve:test", true, now - DAY_MS + 1),
+        ] {
+            insert(&server, id, user_id, own, due).await;
+        }
+        server.clock.advance(3 * DAY_MS);
+        let mut written = Vec::new();
+        for _ in 0..5 {
+            written.push(at(&web.asked().await.json(), "/data/target").to_owned());
+        }
+        assert_eq!(written, ["@dave:test", "@carol:test", "@eve:test", "@bob:test", "@alice:test"]);
+    }
+
     async fn links_end(server: Server) {
         let (admin, _alice) = (server.admin().await, server.user("alice").await);
         let path = order(&admin, "@alice:test", json!({})).await;
@@ -470,7 +487,7 @@ on_both_engines! {
         let path = order(&admin, "@alice:test", json!({})).await;
         let failed = over(&admin, &path).await;
         let text = "the archive is larger than the settings allow (exports.max_bytes); without media it is smaller";
-        assert_eq!((&failed["state"], &failed["error"], &failed["length"]), (&json!("failed"), &json!(text), &Value::Null));
+        assert_eq!((&failed["state"], &failed["error"], &failed["length"]), (&json!("too_large"), &json!(text), &Value::Null));
         // Nothing of it stays but the upload.
         assert_eq!(objects(&server).await, 1);
         let smaller = over(&admin, &order(&admin, "@alice:test", json!({ "media": false })).await).await;
