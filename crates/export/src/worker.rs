@@ -9,12 +9,12 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use reeve_db::{Db, DbError, ReadTx, Tx};
-use reeve_media::{Content, Library};
+use reeve_media::{Content, Library, Upload};
 use reeve_model::{Actor, Clock, ExportNum, ExportState, HappeningKind, JobState, Millis, random};
 use reeve_rooms::Home;
 use reeve_store::exports::{self, Claim, Export};
 use reeve_store::happenings::{self, NewHappening};
-use reeve_store::stream;
+use reeve_store::{media_objects, stream};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -98,7 +98,7 @@ impl Exports {
 
     async fn delete_ended(self, mut stop: watch::Receiver<bool>) {
         loop {
-            if let Err(error) = self.delete_some_ended().await {
+            if let Err(error) = self.delete_all_ended(&stop).await {
                 tracing::warn!(%error, "exports whose time is over cannot be deleted; retrying");
             }
             tokio::select! {
@@ -108,9 +108,12 @@ impl Exports {
         }
     }
 
-    async fn delete_some_ended(&self) -> Result<(), DbError> {
+    async fn delete_all_ended(&self, stop: &watch::Receiver<bool>) -> Result<(), DbError> {
         let now = self.0.clock.now();
         while self.0.db.read(move |tx| exports::has_ended(tx, now)).await? {
+            if *stop.borrow() {
+                break;
+            }
             self.0.db.write(move |tx| exports::delete_ended(tx, now, DELETE_AT_ONCE)).await?;
             self.0.media.wake_sweeper();
         }
@@ -159,9 +162,15 @@ impl Exports {
             let failure = Failure::Hopeless("the server stopped too often while it wrote the archive");
             return self.give_up_or_retry(&export, &claim, failure).await;
         }
+        let begun = self.0.media.begin_up_to(export.user_num, self.0.settings.max_bytes).await;
+        let upload = match begun {
+            Ok(upload) => upload,
+            Err(error) => return self.give_up_or_retry(&export, &claim, error.into()).await,
+        };
+        let object = upload.object().to_owned();
         let ended = tokio::select! {
-            made = self.make(&export, &claim) => Some(made),
-            () = self.hold(&claim) => Some(Err(Failure::Lost)),
+            made = self.make(&export, &claim, upload) => Some(made),
+            () = self.hold(&claim, &object) => Some(Err(Failure::Lost)),
             _ = stop.wait_for(|stop| *stop) => None,
         };
         match ended {
@@ -177,11 +186,10 @@ impl Exports {
     }
 
     /// Writes an archive, and completes the export.
-    async fn make(&self, export: &Export, claim: &Claim) -> Result<(), Failure> {
+    async fn make(&self, export: &Export, claim: &Claim, upload: Upload) -> Result<(), Failure> {
         let inner = &self.0;
         let began = inner.clock.now();
         let upto = inner.db.read(stream::current).await?;
-        let upload = inner.media.begin_up_to(export.user_num, inner.settings.max_bytes).await?;
         let archive = Archive::begin(upload, export.options.recipient.as_deref())?;
         let source = Source {
             db: inner.db.clone(),
@@ -206,8 +214,8 @@ impl Exports {
             if !exports::complete(tx, &claim, &archive, now, now.plus(keep_ms))? {
                 return Err(Failure::Lost);
             }
-            if !reeve_store::media_objects::take(tx, &stored.object)? {
-                return Err(Failure::transient("the archive took longer to write than objects may take"));
+            if !media_objects::take(tx, &stored.object)? {
+                return Err(Failure::transient("the archive counted as abandoned while it was written"));
             }
             if export.own {
                 exports::delete_other_own(tx, export.user_num, export.num, now)?;
@@ -217,15 +225,21 @@ impl Exports {
         inner.media.keep(upload, complete).await
     }
 
-    /// Renews the lease of a claim; returns when it does not hold any more.
-    async fn hold(&self, claim: &Claim) {
+    /// Renews the lease of a claim, and its object, so that it does not count as abandoned; returns when the claim does not hold
+    /// any more.
+    async fn hold(&self, claim: &Claim, object: &str) {
         let mut until = self.0.clock.now().plus(LEASE_MS);
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
+            let now = self.0.clock.now();
             // A test's clock may stand still.
-            let next = self.0.clock.now().plus(LEASE_MS).max(until);
-            let renewed = claim.clone();
-            match self.0.db.write(move |tx| exports::renew(tx, &renewed, next)).await {
+            let next = now.plus(LEASE_MS).max(until);
+            let (claim, object) = (claim.clone(), object.to_owned());
+            let renew = move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+                media_objects::renew(tx, &object, now)?;
+                exports::renew(tx, &claim, next)
+            };
+            match self.0.db.write(renew).await {
                 Ok(true) => until = next,
                 Ok(false) => return,
                 Err(error) => tracing::warn!(%error, "the lease of an export cannot be renewed; retrying"),

@@ -1,6 +1,7 @@
 //! Every statement on both engines, and lists against models.
 
 mod media;
+mod media_objects;
 mod migrations;
 mod plans;
 mod plans_postgres;
