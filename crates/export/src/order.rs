@@ -14,13 +14,22 @@ use crate::settings::Settings;
 /// Length of an id.
 const ID: usize = 16;
 
-/// The scopes that an export needs: each of its parts can be read with one of them.
-const SCOPES: [Scope; 5] =
-    [Scope::UsersRead, Scope::MessagesRead, Scope::MediaRead, Scope::ReportsRead, Scope::AuditRead];
+/// The scopes that an export needs: that of its routes, and those with which each of its parts can be read.
+const SCOPES: [Scope; 6] = [
+    Scope::UsersWrite,
+    Scope::UsersRead,
+    Scope::MessagesRead,
+    Scope::MediaRead,
+    Scope::ReportsRead,
+    Scope::AuditRead,
+];
 
-/// Refuses an actor who could not read a part of an archive by another route.
-pub(crate) fn check_scopes(ctx: &Ctx) -> Result<(), Error> {
-    SCOPES.into_iter().try_for_each(|scope| Ok(rights::check_holds(ctx, scope)?))
+/// Returns the account of an export, for an administrator: refuses if the account is above the actor, or the actor could not read
+/// a part of an archive by another route.
+pub(crate) fn check_may_export(tx: &ReadTx<'_>, ctx: &Ctx, user_id: &str) -> Result<User, Error> {
+    let user = rights::to_change(tx, ctx, user_id)?;
+    SCOPES.into_iter().try_for_each(|scope| rights::check_holds(ctx, scope))?;
+    Ok(user)
 }
 
 /// Refuses a session in which an administrator acts as the account.
@@ -35,8 +44,7 @@ pub(crate) fn check_is_owner(session: &Session) -> Result<(), Error> {
 /// Orders an archive of an account, for an administrator who holds the scopes of all its parts; returns the export. One of an
 /// account that is deactivated or erased has the data that is left.
 pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, user_id: &str, options: &Options) -> Result<Export, Error> {
-    let user = rights::to_change(tx, ctx, user_id)?;
-    check_scopes(ctx)?;
+    let user = check_may_export(tx, ctx, user_id)?;
     let (kind, id) = ctx
         .actor
         .as_ref()

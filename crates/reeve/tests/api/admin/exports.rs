@@ -428,6 +428,69 @@ on_both_engines! {
         assert_eq!(objects(&server).await, 0);
     }
 
+    async fn a_link_rests_while_its_maker_has_no_right_to_it(server: Server) {
+        let (admin, nobody) = (server.admin().await, server.stranger());
+        for (name, is_admin) in [("alice", false), ("bob", false), ("boss", true)] {
+            server.create(name, is_admin).await;
+        }
+        let boss = server.log_in("boss", "boss's password").await;
+        let path = order(&boss, "@alice:test", json!({})).await;
+        over(&boss, &path).await;
+        let made = link(&boss, &path).await;
+        let role = |name: &str| format!("/_reeve/admin/v1/users/@{name}:test/role");
+        let suspend = "/_synapse/admin/v1/suspend/@boss:test".to_owned();
+        let lock = "/_matrix/client/v1/admin/lock/@boss:test".to_owned();
+        let change = "/_reeve/admin/v1/users/@boss:test/password_change".to_owned();
+        for (path, without, with) in [
+            (role("boss"), json!({ "role": "moderator" }), json!({ "role": "administrator" })),
+            (role("boss"), json!({ "role": null }), json!({ "role": "administrator" })),
+            // The account of the archive is above the maker.
+            (role("alice"), json!({ "role": "owner" }), json!({ "role": null })),
+            (suspend, json!({ "suspend": true }), json!({ "suspend": false })),
+            (lock, json!({ "locked": true }), json!({ "locked": false })),
+            (change, json!({ "required": true }), json!({ "required": false })),
+        ] {
+            assert_eq!(nobody.get(&made).await.status, 200, "before {path} {without}");
+            ok(admin.put(&path, without.clone()).await);
+            assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK, "{path} {without}");
+            ok(admin.put(&path, with).await);
+        }
+        assert_eq!(nobody.get(&made).await.status, 200);
+        ok(admin.post("/_synapse/admin/v1/deactivate/@boss:test", json!({})).await);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+        // Others can make another one.
+        assert_eq!(nobody.get(&link(&admin, &path).await).await.status, 200);
+
+        // A link of a service token depends on that token alone, whatever its secret.
+        let scopes: Scopes = [
+            Scope::UsersWrite, Scope::UsersRead, Scope::MessagesRead, Scope::MediaRead, Scope::ReportsRead, Scope::AuditRead,
+        ].into_iter().collect();
+        let robot = issue(&server, &admin, "robot", scopes).await;
+        let path = order(&robot, "@bob:test", json!({})).await;
+        over(&robot, &path).await;
+        let made = link(&robot, &path).await;
+        let token = "/_reeve/admin/v1/service_tokens/robot";
+        ok(admin.post(&format!("{token}/rotate"), json!({ "overlap_ms": 0 })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        for (without, with) in [
+            (json!({ "scopes": scopes.without(Scope::UsersWrite) }), json!({ "scopes": scopes })),
+            (json!({ "scopes": scopes.without(Scope::AuditRead) }), json!({ "scopes": scopes })),
+        ] {
+            ok(admin.put(token, without.clone()).await);
+            assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK, "{without}");
+            ok(admin.put(token, with).await);
+            assert_eq!(nobody.get(&made).await.status, 200);
+        }
+        ok(admin.put(token, json!({ "expires_ts": START_MS + 1000 })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        server.clock.advance(1000);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+        ok(admin.put(token, json!({ "expires_ts": null })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        ok(admin.delete(token).await);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+    }
+
     async fn deleted_archives_are_gone(server: Server) {
         let (admin, _alice) = (server.admin().await, server.user("alice").await);
         let path = order(&admin, "@alice:test", json!({})).await;
