@@ -54,12 +54,14 @@ pub(crate) fn presented(
 
 /// Returns the caller, whose credentials are valid. The caller's rights are checked by [`permit`].
 pub(crate) fn authenticate<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
     let Some(credentials) = credentials else { return Ok(Caller::Nobody) };
-    let caller = S::caller(tx, credentials)?
+    let caller = state
+        .caller(tx, credentials)?
         .ok_or_else(|| MatrixError::unknown_token("Invalid access token passed.", false))?;
     match &caller {
         Caller::Nobody => {}
@@ -71,11 +73,12 @@ pub(crate) fn authenticate<S: State>(
 
 /// Returns the caller, whose credentials are valid and whom the route lets in.
 pub(crate) fn admit<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
-    let caller = authenticate::<S>(tx, admission, credentials)?;
+    let caller = authenticate(state, tx, admission, credentials)?;
     permit(admission, &caller)?;
     Ok(caller)
 }
@@ -83,12 +86,13 @@ pub(crate) fn admit<S: State>(
 /// Returns the caller, as [`admit`] does, if the caller still holds the scopes that the context of a deed was made
 /// with.
 pub(crate) fn admit_again<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
     held: Scopes,
 ) -> Result<Caller, MatrixError> {
-    let caller = admit::<S>(tx, admission, credentials)?;
+    let caller = admit(state, tx, admission, credentials)?;
     match held.beyond(caller.scopes()) {
         None => Ok(caller),
         Some(scope) => Err(lacks(&caller, scope)),
@@ -127,7 +131,9 @@ fn check_session(
 
 /// Applies the rules of the route table about callers. Refused callers still count as seen.
 pub(crate) fn permit(admission: Admission, caller: &Caller) -> Result<(), MatrixError> {
-    if !admission.open_to.password_change && caller.session().is_some_and(Session::must_change_password) {
+    if !admission.open_to.password_change
+        && caller.session().is_some_and(|session| session.must_change_password)
+    {
         return Err(MatrixError::forbidden(PASSWORD_CHANGE));
     }
     let user = caller.user();

@@ -249,6 +249,24 @@ fn accounts_without_a_server() {
 }
 
 #[test]
+fn nobody_must_change_a_password_that_cannot_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    prints(folder, &["user", "create", "alice", "--no-password"]);
+    let set = |arguments: &[&str]| {
+        let all = [&["user", "set-password", "alice", "--password-stdin"], arguments].concat();
+        let mut command = reeve(folder, &all);
+        let mut child =
+            command.env("REEVE_PASSWORD__ENABLED", "false").stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a long password").unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(complaint(&set(&["--require-change"])), "Password change disabled");
+    assert!(set(&[]).status.success());
+}
+
+#[test]
 fn the_data_of_a_person() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -55,7 +55,8 @@ fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<R
     Some(RateLimitOverride { messages_per_second: messages_per_second?, burst_count: burst_count? })
 }
 
-/// Returns the session of a token, even if it has expired; `None` if the token is unknown.
+/// Returns the session of a token, even if it has expired; `None` if the token is unknown. A required change of the password
+/// does not restrict it yet.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let found = tx.query_opt(&FIND, &params![token_hash], |row| {
         let owner = match row.get::<Option<String>>(26)? {
@@ -74,15 +75,13 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, 
             expiration_ts: [row.get::<Option<Millis>>(24)?, row.get(25)?].into_iter().flatten().min(),
             impersonator: owner.as_ref().map(|owner| owner.user_id.clone()),
             scopes: Scopes::NONE,
+            must_change_password: false,
             limit: limit(row.get(27)?, row.get(28)?),
             owner_limit: limit(row.get(29)?, row.get(30)?),
         };
         Ok((session, owner))
     })?;
     let Some((session, owner)) = found else { return Ok(None) };
-    if session.must_change_password() {
-        return Ok(Some(session));
-    }
     let scopes = roles::scopes(tx, &session.user)?;
     let scopes = match &owner {
         Some(owner) if !scopes.is_empty() => scopes.and(roles::scopes(tx, owner)?),
