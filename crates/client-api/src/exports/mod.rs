@@ -5,9 +5,10 @@ mod download;
 use http::StatusCode;
 use reeve_app::shape::{self, AnyObject};
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Reading, Route, body, reply};
-use reeve_model::{ExportState, Millis};
+use reeve_export::{ExportLink, ExportView};
+use reeve_model::Millis;
 use reeve_store::SortKey;
-use reeve_store::exports::{Export, Options};
+use reeve_store::exports::Options;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,69 +36,13 @@ body! {
     }
 }
 
-/// An archive of everything about the account, ordered or made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OwnExport {
-    id: String,
-    history: bool,
-    media: bool,
-    /// The age recipient to which it is encrypted; null if it is not.
-    #[schema(required)]
-    recipient: Option<String>,
-    /// `waiting`, `running`, `ready`, `failed`, `too_large` or `deleted`.
-    #[schema(value_type = String)]
-    state: ExportState,
-    /// When it was ordered, in milliseconds.
-    created_ts: i64,
-    /// When the archive was complete, in milliseconds; null before.
-    #[schema(required)]
-    completed_ts: Option<i64>,
-    /// When it is deleted, in milliseconds; null while it waits or runs.
-    #[schema(required)]
-    ends_ts: Option<i64>,
-    /// The length of the archive, in bytes; null unless it is ready.
-    #[schema(required)]
-    length: Option<i64>,
-    /// The SHA-256 of the archive, in hexadecimal; null unless it is ready.
-    #[schema(required)]
-    sha256: Option<String>,
-}
-
-impl From<Export> for OwnExport {
-    fn from(export: Export) -> Self {
-        let (length, sha256) = export.archive.map(|archive| (archive.length, archive.sha256)).unzip();
-        Self {
-            id: export.id,
-            history: export.options.history,
-            media: export.options.media,
-            recipient: export.options.recipient,
-            state: export.state,
-            created_ts: export.created_ts.get(),
-            completed_ts: export.completed_ts.map(Millis::get),
-            ends_ts: export.ends_ts.map(Millis::get),
-            length,
-            sha256,
-        }
-    }
-}
-
 /// A page of the exports that the account ordered, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OwnExports {
-    exports: Vec<OwnExport>,
+    exports: Vec<ExportView>,
     /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
-}
-
-/// The link to download an archive.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OwnExportLink {
-    /// The path on this server. Everybody who knows it can download the archive.
-    #[schema(example = "/_reeve/export/rvx_abcd")]
-    path: String,
-    /// The time until which it can be used, in milliseconds.
-    until_ts: i64,
 }
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -106,7 +51,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("orderOwnExport")
             .takes::<OrderOwnExport>()
-            .returns::<OwnExport>(201)
+            .returns::<ExportView>(201)
             .interactive()
             .summary("Orders an archive of everything about the account")
             .description(
@@ -138,7 +83,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::read(ONE, get)
             .access(Access::User)
             .id("getOwnExport")
-            .returns::<OwnExport>(200)
+            .returns::<ExportView>(200)
             .summary("Returns the state of an archive that the account ordered")
             .errors(&[MISSING]),
         Route::delete(ONE, delete)
@@ -151,7 +96,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("createOwnExportLink")
             .may_take::<Authentication>()
-            .returns::<OwnExportLink>(200)
+            .returns::<ExportLink>(200)
             .interactive()
             .summary("Makes the link to download an archive, which ends a former one")
             .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "the archive is not ready")]),
@@ -170,7 +115,7 @@ async fn order(mut call: Call) -> Answer {
     let (ctx, settings) = (call.ctx(), *call.app.exports.settings());
     let ordered =
         call.act(move |tx, session| reeve_export::order_own(tx, &ctx, &settings, session, &options)).await?;
-    Ok(reply::json(StatusCode::CREATED, &OwnExport::from(ordered)))
+    Ok(reply::json(StatusCode::CREATED, &ExportView::from(&ordered)))
 }
 
 fn list(call: &Reading<'_>) -> Answer {
@@ -186,12 +131,12 @@ fn list(call: &Reading<'_>) -> Answer {
     let is_last = exports.len() <= size;
     exports.truncate(size);
     let next_token = exports.last().filter(|_| !is_last).map(|last| last.sort_key().to_string());
-    reply::ok(&OwnExports { exports: exports.into_iter().map(OwnExport::from).collect(), next_token })
+    reply::ok(&OwnExports { exports: exports.iter().map(ExportView::from).collect(), next_token })
 }
 
 fn get(call: &Reading<'_>) -> Answer {
     let export = reeve_export::find_own(call.tx, call.user()?, call.params.get("id"), call.now)?;
-    reply::ok(&OwnExport::from(export))
+    reply::ok(&ExportView::from(&export))
 }
 
 async fn delete(call: Call) -> Answer {
@@ -208,8 +153,5 @@ async fn link(mut call: Call) -> Answer {
     let made = call
         .act(move |tx, session| reeve_export::create_link(tx, &ctx, &settings, Some(session), &id))
         .await?;
-    reply::ok(&OwnExportLink {
-        path: format!("{}{}", reeve_export::DOWNLOAD, made.token),
-        until_ts: made.until_ts.get(),
-    })
+    reply::ok(&ExportLink::from(made))
 }
