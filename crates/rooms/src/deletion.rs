@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::bin::Stay;
+use crate::Home;
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::membership::{self, JoinedBy};
 use crate::types;
-use crate::{Home, membership};
 
 /// The job that makes all members leave, and deletes.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("shutdown_and_purge_room");
@@ -291,7 +292,7 @@ fn remove(
         && let Some(mut new) = rooms::find(tx, new_room_id)?
         && membership::current(tx, user_id, &new)? != Membership::Join
     {
-        match membership::join_as(tx, home, &mut new, user_id, now) {
+        match membership::join_as(tx, home, &mut new, user_id, JoinedBy::Rules, now) {
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => tracing::warn!(user_id, %refused, "could not be brought into the new room"),
             Ok(()) => {}

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bin::{STEP_REPORTS, unblock};
+use crate::Home;
 use crate::error::Error;
-use crate::{Home, membership};
+use crate::membership::{self, JoinedBy};
 
 /// The job that brings the reports and members of a room back.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("restore_room");
@@ -157,6 +158,6 @@ fn rejoin(
     if rooms::blocked_by(tx, &room.room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    membership::rejoin(tx, home, room, &leave.user_id, now)?;
+    membership::join_as(tx, home, room, &leave.user_id, JoinedBy::Administrator, now)?;
     Ok(true)
 }
