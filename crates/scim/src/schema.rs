@@ -323,7 +323,7 @@ pub(crate) const ALL: &[Schema] = &[
     Schema {
         id: MATRIX_GROUP,
         name: "MatrixGroup",
-        description: "What a group is in Matrix",
+        description: "The kind of thing that the group is in Matrix",
         attributes: MATRIX_GROUP_ATTRIBUTES,
     },
     Schema {
