@@ -103,6 +103,7 @@ on_both_engines! {
         assert_eq!(again().await.status, 201);
     }
 
+    #[config(|config| config.exports.link_ms = 7 * DAY_MS)]
     async fn a_new_archive_replaces_the_former_one(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         download(&admin, "@alice:test", json!({})).await;
