@@ -49,11 +49,13 @@ pub(crate) fn entries(value: &Value, name: &str) -> Result<Vec<Object>, MatrixEr
     let entry = |value: &Value| match value {
         Value::Object(object) => Ok(object.clone()),
         Value::String(text) => Ok(Object::from_iter([("value".to_owned(), Value::String(text.clone()))])),
-        _ => Err(invalid_value(format!("Each of '{name}' must be an object"))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            Err(invalid_value(format!("Each of '{name}' must be an object")))
+        }
     };
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(values) => values.iter().map(entry).collect(),
-        value => Ok(vec![entry(value)?]),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Ok(vec![entry(value)?]),
     }
 }

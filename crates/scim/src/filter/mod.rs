@@ -121,7 +121,9 @@ impl Values {
             .iter()
             .filter_map(|value| match value {
                 Value::Object(object) => object.get(key),
-                value => Some(value),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                    Some(value)
+                }
             })
             .filter(|value| !value.is_null())
             .collect()
@@ -210,7 +212,9 @@ fn compare(attribute: &Attribute, operator: Operator, value: &Value, wanted: &Va
         (Value::Bool(value), wanted) => {
             flag(wanted).is_some_and(|wanted| operator == Operator::Eq && *value == wanted)
         }
-        _ => operator == Operator::Eq && value == wanted,
+        (Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_), wanted) => {
+            operator == Operator::Eq && value == wanted
+        }
     }
 }
 
@@ -220,7 +224,7 @@ pub(crate) fn flag(value: &Value) -> Option<bool> {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
         Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

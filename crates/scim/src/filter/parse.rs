@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         match value {
             Value::Array(_) | Value::Object(_) => None,
             Value::String(text) if text.contains('\0') => None,
-            value => Some(value),
+            value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => Some(value),
         }
     }
 }
