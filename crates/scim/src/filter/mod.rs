@@ -14,7 +14,7 @@ use self::parse::raw;
 pub(crate) use self::parse::{Operator, Raw, RawFilter, path};
 use crate::attribute::{self, Attribute, Kind};
 use crate::error::invalid_filter;
-use crate::place::{Place, Resource, is_key_not_kept};
+use crate::place::{Name, Place, Resource, is_key_not_kept};
 use crate::times;
 
 /// The values that a filter looks at: those of an attribute of a resource, or of a key of an object.
@@ -129,6 +129,11 @@ impl Values {
             .collect()
     }
 
+    /// Returns the names of the attribute and key.
+    pub(crate) fn name(&self) -> Name {
+        (self.attribute.name, self.key.map(|key| key.name))
+    }
+
     /// Returns the attribute whose values are compared.
     pub(crate) fn compared(&self) -> &'static Attribute {
         let value = || attribute::find(self.attribute.keys(), "value");
@@ -176,6 +181,46 @@ impl Filter {
             Self::Not(inner) => !inner.selects(object),
             Self::And(parts) => parts.iter().all(|part| part.selects(object)),
             Self::Or(parts) => parts.iter().any(|part| part.selects(object)),
+        }
+    }
+
+    /// Returns true if the filter looks at an attribute.
+    pub(crate) fn names(&self, attribute: &str) -> bool {
+        match self {
+            Self::Compare(values, ..) | Self::Present(values) | Self::Within(values, _) => {
+                values.attribute.name == attribute
+            }
+            Self::Not(inner) => inner.names(attribute),
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.names(attribute)),
+        }
+    }
+
+    /// Returns lookups that together find all resources that the filter can select, if there are any: `lookup` returns the one
+    /// that finds those with a value, if values of the attribute can be looked up.
+    pub(crate) fn lookups<L>(&self, lookup: &impl Fn(Name, &str) -> Option<L>) -> Option<Vec<L>> {
+        self.lookups_in(None, lookup)
+    }
+
+    /// Returns lookups as [`Filter::lookups`] does, of a filter on the values of an attribute if there is a parent.
+    fn lookups_in<L>(
+        &self,
+        parent: Option<&'static str>,
+        lookup: &impl Fn(Name, &str) -> Option<L>,
+    ) -> Option<Vec<L>> {
+        match self {
+            Self::Compare(values, Operator::Eq, Value::String(text)) => {
+                let name =
+                    parent.map_or_else(|| values.name(), |parent| (parent, Some(values.attribute.name)));
+                lookup(name, text).map(|found| vec![found])
+            }
+            Self::Within(values, inner) => inner.lookups_in(Some(values.attribute.name), lookup),
+            Self::And(parts) => parts.iter().find_map(|part| part.lookups_in(parent, lookup)),
+            Self::Or(parts) => {
+                let each: Option<Vec<Vec<L>>> =
+                    parts.iter().map(|part| part.lookups_in(parent, lookup)).collect();
+                each.map(|each| each.into_iter().flatten().collect())
+            }
+            Self::Compare(..) | Self::Present(_) | Self::Not(_) => None,
         }
     }
 }

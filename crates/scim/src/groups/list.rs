@@ -12,7 +12,7 @@ use super::view::{self, Group, GroupList};
 use crate::error::{BAD_FILTER, BAD_VALUE, TOO_MANY, invalid_filter, invalid_value};
 use crate::filter::{Filter, Operator};
 use crate::place::Resource;
-use crate::query::Query;
+use crate::query::{Page, Query};
 
 /// The maximum number of members that a filter names.
 const MAX_NAMED: usize = 20;
@@ -33,17 +33,17 @@ pub(super) fn route() -> Route {
 
 async fn handle(call: Call) -> Answer {
     let query = Query::of_parameters(Resource::Group, &call.query)?;
-    let (total, groups) = page(&call, &query).await?;
-    query.answer(Resource::Group, total, groups)
+    let page = page(&call, &query).await?;
+    query.answer(Resource::Group, page)
 }
 
-/// Returns the number of groups that a query selects, and the page of them.
-pub(crate) async fn page(call: &Call, query: &Query) -> Result<(i64, Vec<Object>), MatrixError> {
+/// Returns the page that a query asks for.
+pub(crate) async fn page(call: &Call, query: &Query) -> Result<Page, MatrixError> {
     let (app, ctx, query) = (Arc::clone(&call.app), call.admin_ctx()?, query.clone());
     call.read(move |tx| select(tx, &app, &ctx, &query)).await
 }
 
-fn select(tx: &ReadTx<'_>, app: &App, ctx: &Ctx, query: &Query) -> Result<(i64, Vec<Object>), MatrixError> {
+fn select(tx: &ReadTx<'_>, app: &App, ctx: &Ctx, query: &Query) -> Result<Page, MatrixError> {
     let groups = Group::all(tx, app, ctx)?;
     let seen = view::without_members(tx, app, &groups)?;
     let mut all: Vec<(Group, Object)> = groups.into_iter().zip(seen).collect();
@@ -61,10 +61,12 @@ fn select(tx: &ReadTx<'_>, app: &App, ctx: &Ctx, query: &Query) -> Result<(i64, 
     sort(&mut all, query)?;
     let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
     let page = query.cut(all);
-    if query.shown.has("members") {
-        return Ok((total, view::page_with_members(tx, app, page)?));
-    }
-    Ok((total, page.into_iter().map(|(_, seen)| seen).collect()))
+    let resources = if query.shown.has("members") {
+        view::page_with_members(tx, app, page)?
+    } else {
+        page.into_iter().map(|(_, seen)| seen).collect()
+    };
+    Ok(Page { total, resources })
 }
 
 fn sort(groups: &mut [(Group, Object)], query: &Query) -> Result<(), MatrixError> {

@@ -23,6 +23,6 @@ pub(super) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<AnyObject>().await?.0;
     let query = Query::of_body(Resource::Group, &body)?;
-    let (total, groups) = list::page(&call, &query).await?;
-    query.answer(Resource::Group, total, groups)
+    let page = list::page(&call, &query).await?;
+    query.answer(Resource::Group, page)
 }

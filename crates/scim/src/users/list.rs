@@ -27,5 +27,5 @@ pub(super) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let query = Query::of_parameters(Resource::User, &call.query)?;
     let page = select::page(&call, &query).await?;
-    query.answer(Resource::User, page.total, page.users)
+    query.answer(Resource::User, page)
 }

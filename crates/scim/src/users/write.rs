@@ -130,10 +130,7 @@ fn replace(
     let seen = view_of(tx, app, &target.user_id)?;
     target.precondition.check(&seen)?;
     let wanted = given.wanted(&seen)?;
-    if let Some(name) = &wanted.user_name
-        && view::names(app).localpart(name) != user.localpart()
-        && view::names(app).of(user.localpart()) != *name
-    {
+    if wanted.user_name.as_ref().is_some_and(|name| !view::names(app).is_of(name, user.localpart())) {
         return Err(mutability("userName"));
     }
     let threepids = match (&wanted.emails, &wanted.phones) {

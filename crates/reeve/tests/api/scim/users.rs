@@ -305,6 +305,11 @@ on_both_engines! {
             ("displayName sw \"Person 9\"", vec!["user09"]),
             ("displayName eq \"person 10\"", vec!["user10"]),
             ("userName sw \"user1\"", vec!["user10"]),
+            ("userName sw \"USER1\"", vec!["user10"]),
+            ("userName co \"SER09\"", vec!["user09"]),
+            ("userName ew \"ER03\"", vec!["user03"]),
+            ("displayName co \"SON 1\"", vec!["user01", "user10"]),
+            ("emails co \"USER06@X\"", vec!["user06"]),
             ("roles.value eq \"support\"", vec!["user03"]),
             ("roles pr and active eq true and userName sw \"user\"", vec!["user03"]),
             ("groups.value eq \"role:support\"", vec!["user03"]),
@@ -383,6 +388,44 @@ on_both_engines! {
             assert_eq!(put(&admin, &format!("{USERS}/{id}"), json!({ "userName": name })).await.status, 200, "{name}");
         }
         assert_eq!(ids(&admin.get(&filtered(USERS, "userName eq \"alice@other.org\"")).await).1, 0);
-        assert_eq!(ids(&admin.get(&filtered(USERS, "userName ew \"example.com\"")).await).1, 4);
+        for (filter, wanted) in [
+            ("userName ew \"example.com\"", 4),
+            ("userName ew \"EXAMPLE.COM\"", 4),
+            ("userName co \"Example\"", 4),
+            ("userName sw \"ALICE\"", 1),
+            ("userName ew \"@OTHER.org\"", 1),
+            ("userName eq \"ALICE@EXAMPLE.com\"", 1),
+        ] {
+            assert_eq!(ids(&admin.get(&filtered(USERS, filter)).await).1, wanted, "{filter}");
+        }
+    }
+
+    async fn historical_names_with_capitals_are_found_in_any_case(server: Server) {
+        let admin = server.admin().await;
+        let insert = |tx: &mut reeve_db::Tx<'_>| -> Result<(), reeve_db::DbError> {
+            for id in ["@Carol:test", "@CAROL:test"] {
+                let user = reeve_model::User::new(id.to_owned(), reeve_testkit::START);
+                reeve_store::users::insert(tx, &user, None)?;
+            }
+            Ok(())
+        };
+        server.app().db.write(insert).await.unwrap();
+        for filter in [
+            "userName eq \"carol\"",
+            "userName eq \"cArOl\"",
+            "userName sw \"caR\"",
+            "userName co \"ARO\"",
+            "userName ew \"rol\"",
+            "userName co \"aro\" and active eq true",
+        ] {
+            let found = admin.get(&filtered(USERS, filter)).await;
+            assert_eq!(ids(&found), (vec!["@CAROL:test", "@Carol:test"], 2), "{filter}");
+        }
+        let path = format!("{USERS}/@Carol:test");
+        let named = put(&admin, &path, json!({ "userName": "carol", "displayName": "C" })).await;
+        assert_eq!((named.status, &named.body["userName"], &named.body["displayName"]), (200, &json!("Carol"), &json!("C")));
+        assert_eq!(refusal(&put(&admin, &path, json!({ "userName": "carl" })).await), (400, "mutability"));
+        let taken = admin.post(USERS, json!({ "schemas": [USER], "userName": "carol" })).await;
+        assert_eq!(refusal(&taken), (409, "uniqueness"));
     }
 }
