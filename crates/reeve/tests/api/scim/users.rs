@@ -6,7 +6,8 @@ use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
 use super::{
-    MATRIX, PATCH, SEARCH, USER, USERS, create, deactivating, filtered, ids, only, patch, provider, refusal,
+    GROUP, GROUPS, MATRIX, PATCH, SEARCH, USER, USERS, create, deactivating, filtered, ids, only, patch,
+    provider, refusal, with_groups,
 };
 
 const ALICE: &str = "/scim/v2/Users/@alice:test";
@@ -269,6 +270,42 @@ on_both_engines! {
         assert_eq!(refusal(&with(Method::DELETE, "if-match", version, json!(null)).await), stale);
         assert_eq!(admin.get(ALICE).await.body, changed.body);
         assert_eq!(with(Method::PATCH, "if-match", "*".to_owned(), operations).await.status, 200);
+    }
+
+    #[config(with_groups)]
+    async fn a_version_is_the_same_whatever_a_request_asks_for(server: Server) {
+        let admin = server.admin().await;
+        let alice = create(&admin, json!({ "userName": "alice", "emails": ["a@x.org"], "roles": ["support"] })).await;
+        create(&admin, json!({ "userName": "bob" })).await;
+        let version = &alice["meta"]["version"];
+        let group = admin.post(GROUPS, json!({ "schemas": [GROUP], "displayName": "G", "members": [{ "value": "@alice:test" }] })).await;
+        assert_eq!(group.status, 201, "{}", group.body);
+        // A change of a group is no change of its members.
+        let whole = admin.get(ALICE).await.body;
+        let groups: Vec<&str> = whole["groups"].as_array().unwrap().iter().map(|group| group["display"].as_str().unwrap()).collect();
+        assert_eq!((groups, &whole["meta"]["version"]), (vec!["support", "G"], version));
+        for query in ["count=100", "attributes=meta.version", "attributes=userName,meta", "excludedAttributes=groups", "excludedAttributes=groups,emails,roles"] {
+            for path in [
+                format!("{USERS}?{query}"),
+                format!("{}&{query}", filtered(USERS, "userName eq \"alice\"")),
+                format!("{}&{query}", filtered(USERS, "active eq true and emails pr")),
+                format!("{}&{query}", filtered(USERS, "groups.display eq \"g\"")),
+            ] {
+                let list = admin.get(&path).await.body;
+                let found = list["Resources"].as_array().unwrap().iter().find(|user| user["id"] == "@alice:test");
+                assert_eq!(&found.unwrap()["meta"]["version"], version, "{path}");
+            }
+        }
+        for query in ["attributes=meta.version", "excludedAttributes=groups,emails"] {
+            let one = admin.get(&format!("{ALICE}?{query}")).await;
+            assert_eq!((&one.body["meta"]["version"], one.header("etag")), (version, version.as_str().unwrap()), "{query}");
+        }
+        // The groups of all users in a page are right.
+        let list = admin.get(USERS).await.body;
+        let of = |id: &str| list["Resources"].as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().get("groups");
+        assert_eq!((of("@alice:test"), of("@bob:test")), (Some(&whole["groups"]), None));
+        let changed = patch(&admin, ALICE, json!([{ "op": "replace", "path": "displayName", "value": "B" }])).await.body;
+        assert_ne!(&changed["meta"]["version"], version);
     }
 
     async fn filters(server: Server) {
