@@ -17,7 +17,8 @@ use reeve_store::{scim_groups, users};
 use serde_json::{Map, json};
 
 use super::change::{Change, Members};
-use super::view::{self, Group};
+use super::group::Group;
+use super::view;
 use crate::account::is_resource;
 use crate::error::{mutability, of_accounts, too_many};
 use crate::group_rooms::{manager_id, name_of_room};

@@ -144,15 +144,41 @@ on_both_engines! {
             ("members.value eq \"@alice:test\"", vec![one]),
             ("members[value eq \"@alice:test\"] and displayName eq \"Two\"", vec![]),
             ("members eq \"@nobody:test\"", vec![]),
+            ("members eq \"@groups:test\"", vec![]),
+            ("members eq \"@admin:test\" or members.value eq \"@alice:test\"", vec!["role:owner", one]),
+            ("members eq \"@alice:test\" or displayName eq \"Two\"", vec![one, two]),
+            ("not (members eq \"@alice:test\") and displayName co \"o\" and meta.created pr", vec![two]),
             ("id eq \"role:auditor\" or displayName eq \"Two\"", vec!["role:auditor", two]),
+            (&format!("id eq \"{two}\" or id eq \"{one}\" or id eq \"{two}\""), vec![one, two]),
+            (&format!("id eq \"{one}\" and displayName eq \"two\""), vec![]),
+            (&format!("id eq \"role:support\" or id eq \"{two}\" or id eq \"role:nobody\""), vec!["role:support", two]),
+            ("id eq \"!nowhere:test\"", vec![]),
+            ("externalId eq \"1\" and meta.lastModified pr", vec![one]),
+            ("DISPLAYNAME SW \"tW\"", vec![two]),
         ] {
             let reply = admin.get(&filtered(GROUPS, filter)).await;
             assert_eq!(ids(&reply).0, wanted, "{filter}");
             let search = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": filter });
             assert_eq!(admin.post("/scim/v2/Groups/.search", search).await.body, reply.body);
         }
-        for filter in ["members pr", "members co \"x\"", "nonsense eq 1", "title pr"] {
+        let many = vec!["members eq \"@x:test\""; 21].join(" or ");
+        for filter in ["members pr", "members co \"x\"", "members ne null", "nonsense eq 1", "title pr", &many] {
             assert_eq!(refusal(&admin.get(&filtered(GROUPS, filter)).await), (400, "invalidFilter"), "{filter}");
+        }
+        // A filter by member shows all members, and only if they are asked for.
+        let by_member = filtered(GROUPS, "members eq \"@alice:test\"");
+        assert_eq!(members(&admin.get(&by_member).await.body["Resources"][0]), ["@alice:test"]);
+        assert_eq!(admin.get(&format!("{by_member}&excludedAttributes=members")).await.body["Resources"][0].get("members"), None);
+        let reader = provider(&server, &admin, only(&[Scope::RoomsRead])).await;
+        assert_eq!(ids(&reader.get(&filtered(GROUPS, "id eq \"role:support\"")).await), (vec![], 0));
+        assert_eq!(ids(&reader.get(&filtered(GROUPS, "members eq \"@admin:test\"")).await), (vec![], 0));
+        assert_eq!(ids(&reader.get(&format!("{GROUPS}?startIndex=2&count=1")).await), (vec![two], 2));
+        for (query, wanted) in [
+            ("startIndex=5&count=2", vec!["role:auditor", one]),
+            ("sortBy=externalId&count=1", vec![one]),
+            ("sortBy=id&sortOrder=descending&count=1", vec!["role:support"]),
+        ] {
+            assert_eq!(ids(&admin.get(&format!("{GROUPS}?{query}")).await), (wanted, 7), "{query}");
         }
         let page = admin.get(&format!("{GROUPS}?sortBy=displayName&sortOrder=descending&count=1&excludedAttributes=members")).await;
         assert_eq!(ids(&page), (vec![two], 7));
