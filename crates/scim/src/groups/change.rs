@@ -1,5 +1,7 @@
 //! The changes of a group that a body asks for.
 
+use std::collections::HashSet;
+
 use reeve_app::MatrixError;
 use reeve_app::json::Object;
 use serde_json::Value;
@@ -22,6 +24,46 @@ pub(super) enum Members {
     Remove(Vec<String>),
     /// These and no others.
     Set(Vec<String>),
+}
+
+/// A step towards the wanted members of a group. A step that is taken again changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    Add(String),
+    Remove(String),
+}
+
+/// Returns the steps that lead to the members after some changes, one for each user: the last change that names a user counts.
+/// `present` returns the present members, which are read only if others than the named users are concerned.
+pub(super) fn steps(
+    changes: &[Members],
+    present: impl FnOnce() -> Result<Vec<String>, MatrixError>,
+) -> Result<Vec<Step>, MatrixError> {
+    let mut named: HashSet<&str> = HashSet::new();
+    let mut from_last: Vec<Vec<Step>> = Vec::new();
+    for members in changes.iter().rev() {
+        match members {
+            Members::Add(ids) => {
+                let new = ids.iter().filter(|id| named.insert(id.as_str()));
+                from_last.push(new.cloned().map(Step::Add).collect());
+            }
+            Members::Remove(ids) => {
+                let new = ids.iter().filter(|id| named.insert(id.as_str()));
+                from_last.push(new.cloned().map(Step::Remove).collect());
+            }
+            Members::Set(ids) => {
+                let present = present()?;
+                let new: Vec<&String> = ids.iter().filter(|id| named.insert(id.as_str())).collect();
+                let had: HashSet<&String> = present.iter().collect();
+                let add = new.into_iter().filter(|id| !had.contains(id)).cloned().map(Step::Add);
+                let others = present.iter().filter(|id| !named.contains(id.as_str()));
+                from_last.push(others.cloned().map(Step::Remove).chain(add).collect());
+                // What came before does not matter.
+                break;
+            }
+        }
+    }
+    Ok(from_last.into_iter().rev().flatten().collect())
 }
 
 /// The changes of a group. `None` leaves an attribute as it is; within it, `None` removes it.
@@ -181,6 +223,39 @@ mod tests {
         ]));
         let several = several.unwrap();
         assert_eq!((several.name.as_deref(), several.external_id), (Some("D"), Some(None)));
+    }
+
+    #[test]
+    fn steps_lead_to_the_wanted_members() {
+        let some = |ids: &str| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (add, remove, set) = (
+            |ids: &str| Members::Add(some(ids)),
+            |ids: &str| Members::Remove(some(ids)),
+            |ids: &str| Members::Set(some(ids)),
+        );
+        for (changes, present, wanted) in [
+            (vec![], None, ""),
+            (vec![add("a b a")], None, "+a +b"),
+            (vec![add("a"), add("b")], None, "+a +b"),
+            (vec![add("a b"), remove("a")], None, "+b -a"),
+            (vec![remove("a"), add("a")], None, "+a"),
+            (vec![set("a b")], Some("b c"), "-c +a"),
+            (vec![set("")], Some("b c"), "-b -c"),
+            (vec![add("x"), set("a"), add("b"), remove("c")], Some("b d"), "-d +a +b -c"),
+            (vec![set("a b"), remove("b")], Some("b c"), "-c +a -b"),
+            (vec![set("a"), set("b")], Some("b c"), "-c"),
+        ] {
+            let read = || Ok(some(present.expect("the present members need not be read")));
+            let found: Vec<String> = steps(&changes, read)
+                .unwrap()
+                .iter()
+                .map(|step| match step {
+                    Step::Add(id) => format!("+{id}"),
+                    Step::Remove(id) => format!("-{id}"),
+                })
+                .collect();
+            assert_eq!(found.join(" "), wanted, "{changes:?}");
+        }
     }
 
     #[test]
