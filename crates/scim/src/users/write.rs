@@ -69,7 +69,7 @@ pub(super) async fn hash(app: &App, password: Option<String>) -> Result<Option<S
     }
 }
 
-/// Creates a user. A deleted one of the name is active again.
+/// Creates a user. The account of a deleted one of the name is active again, unless it was erased.
 pub(super) fn create(
     tx: &mut Tx<'_>,
     app: &App,
@@ -81,8 +81,8 @@ pub(super) fn create(
     let name = name.ok_or_else(|| invalid_value("'userName' is missing"))?;
     let user_id = ctx.user_id(&view::names(app).localpart(name));
     let former = users::find(tx, &user_id)?;
-    if former.as_ref().is_some_and(|user| user.is_guest || is_resource(&app.scim, user)) {
-        return Err(uniqueness(format!("The user name '{name}' is taken")));
+    if let Some(former) = &former {
+        check_reuse(app, name, former)?;
     }
     let default = || id::localpart(&user_id).to_owned();
     let is_active = wanted.active.unwrap_or(true);
@@ -105,7 +105,7 @@ pub(super) fn create(
         ..Change::default()
     };
     if former.is_some() {
-        // What it had is given back first, also if it is inactive again at once.
+        // It comes back before it gets the attributes, also if it is inactive again at once.
         change.deactivated = Some(false);
     }
     put::put(tx, ctx, &app.policy, &user_id, &change).map_err(of_accounts)?;
@@ -115,6 +115,19 @@ pub(super) fn create(
     }
     set_role(tx, ctx, &user_id, Some(wanted.role.clone().flatten()))?;
     view_of(tx, app, &user_id)
+}
+
+/// Refuses to give an account to a user who is created with its name, unless it is that of a deleted user. An erased one may have been
+/// another person's, whose messages would be shown again as the user's.
+fn check_reuse(app: &App, name: &str, former: &User) -> Result<(), MatrixError> {
+    let is_deleted = former.deactivated && !former.is_guest && !is_resource(&app.scim, former);
+    if !is_deleted {
+        return Err(uniqueness(format!("The user name '{name}' is taken")));
+    }
+    if former.erased && !app.scim.reuse_erased {
+        return Err(uniqueness(format!("The user name '{name}' was that of an account that is erased")));
+    }
+    Ok(())
 }
 
 /// Changes a user to a wanted state.

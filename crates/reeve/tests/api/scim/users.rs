@@ -190,9 +190,52 @@ on_both_engines! {
         assert_eq!(admin.delete(ALICE).await.status, 204);
         assert_eq!(admin.get(ALICE).await.status, 404);
         assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["erased"], json!(true));
+        assert_eq!(refusal(&admin.post(USERS, json!({ "schemas": [USER], "userName": "alice" })).await), (409, "uniqueness"));
+    }
+
+    async fn the_name_of_an_erased_account_is_taken(server: Server) {
+        let admin = server.admin().await;
+        for (name, erase) in [("alice", true), ("bob", false)] {
+            create(&admin, json!({ "userName": name, "displayName": "Old", "externalId": name })).await;
+            let path = format!("/_synapse/admin/v1/deactivate/@{name}:test");
+            assert_eq!(admin.post(&path, json!({ "erase": erase })).await.status, 200);
+        }
+        let before = admin.get(&format!("{ADMIN}/@alice:test")).await.body;
+        for name in ["alice", "ALICE", "@alice:test"] {
+            let reply = admin.post(USERS, json!({ "schemas": [USER], "userName": name, "displayName": "New" })).await;
+            assert_eq!(refusal(&reply), (409, "uniqueness"), "{name}");
+        }
+        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body, before);
+        // One that was deactivated alone is given back, and what is kept of it can be restored.
+        let bob = create(&admin, json!({ "userName": "bob", "displayName": "New" })).await;
+        assert_eq!((&bob["active"], &bob["displayName"]), (&json!(true), &json!("New")));
+        let restored = admin.post("/_reeve/admin/v1/users/@bob:test/restore", json!({})).await;
+        assert_eq!(restored.status, 200, "{}", restored.body);
+        // An administrator can reactivate an erased account by hand.
+        admin.put(&format!("{ADMIN}/@alice:test"), json!({ "deactivated": false })).await;
+        assert_eq!(admin.get(ALICE).await.body["active"], json!(true));
+    }
+
+    #[config(|config| { deactivating(config); config.scim.reuse_erased = true; })]
+    async fn the_name_of_an_erased_account_is_free_where_the_settings_say(server: Server) {
+        let admin = server.admin().await;
+        create(&admin, json!({ "userName": "alice" })).await;
+        assert_eq!(admin.delete(ALICE).await.status, 204);
+        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["erased"], json!(true));
         let new = create(&admin, json!({ "userName": "alice", "active": false })).await;
         assert_eq!(new["active"], json!(false));
-        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["deactivated"], json!(true));
+        let account = admin.get(&format!("{ADMIN}/@alice:test")).await.body;
+        assert_eq!((&account["deactivated"], &account["erased"]), (&json!(true), &json!(false)));
+    }
+
+    #[config(with_groups)]
+    async fn the_managing_account_is_no_user_who_could_be_created(server: Server) {
+        let admin = server.admin().await;
+        let group = admin.post(GROUPS, json!({ "schemas": [GROUP], "displayName": "G" })).await;
+        assert_eq!(group.status, 201, "{}", group.body);
+        let reply = admin.post(USERS, json!({ "schemas": [USER], "userName": "groups", "displayName": "X" })).await;
+        assert_eq!(refusal(&reply), (409, "uniqueness"));
+        assert_eq!(admin.get(&format!("{ADMIN}/@groups:test")).await.body["displayname"], json!("groups"));
     }
 
     async fn a_patch_is_all_or_nothing(server: Server) {
