@@ -47,8 +47,8 @@ pub(crate) fn parse(resource: Resource, text: &str) -> Result<Filter, MatrixErro
     bind(Scope::Resource(resource), &raw(text)?)
 }
 
-/// Binds a filter by which a path of PATCH chooses among the values of an attribute. What it says of keys that are not kept
-/// does not count: a value that was sent with them lacks them.
+/// Binds a filter by which a path of PATCH chooses among the values of an attribute. Comparisons with keys that are not kept do
+/// not count: a value that was sent with them lacks them.
 pub(crate) fn choosing(attribute: &'static Attribute, filter: &RawFilter) -> Result<Filter, MatrixError> {
     bind(Scope::Choice(attribute), filter)
 }

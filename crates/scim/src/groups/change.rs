@@ -58,7 +58,7 @@ pub(super) fn steps(
                 let add = new.into_iter().filter(|id| !had.contains(id)).cloned().map(Step::Add);
                 let others = present.iter().filter(|id| !named.contains(id.as_str()));
                 from_last.push(others.cloned().map(Step::Remove).chain(add).collect());
-                // What came before does not matter.
+                // Earlier changes do not matter.
                 break;
             }
         }

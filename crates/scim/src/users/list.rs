@@ -16,7 +16,8 @@ pub(super) fn route() -> Route {
         .summary("Lists the users that a filter selects")
         .description(
             "`userName`, `id`, `externalId`, addresses, `active`, `meta.created` and `roles` are found in any number of accounts. \
-             What the rest of a filter, joined by `and`, has to look at is bounded; more is refused with `tooMany`. Sorted by \
+             The number of accounts that the rest of a filter, joined by `and`, has to look at is bounded; more is refused with \
+             `tooMany`. Sorted by \
              `userName`, `displayName` or `meta.created`.",
         )
         .query(Query::params())

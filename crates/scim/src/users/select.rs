@@ -372,7 +372,7 @@ impl Lookup {
             Self::ExternalId(id) => by_num(external_ids::find_user(tx, &app.scim.external_id_provider, id)?)?,
             Self::Address { medium, address } => match threepids::canonical(medium, address) {
                 Ok(address) => by_num(stored_threepids::find_user(tx, medium, &address)?)?,
-                // What is no address belongs to nobody.
+                // A text that is no address belongs to nobody.
                 Err(_) => None,
             },
         };

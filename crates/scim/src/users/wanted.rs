@@ -56,7 +56,7 @@ impl Wanted {
         })
     }
 
-    /// Reads what PATCH changed of a user. What it left as it was need not be what a request could ask for.
+    /// Reads the attributes that PATCH changed of a user. Others need not have values that a request could ask for.
     pub(super) fn read_changes(seen: &Object, patched: &Object) -> Result<Self, MatrixError> {
         let mut changes = patched.clone();
         changes.retain(|name, value| seen.get(name) != Some(value));
