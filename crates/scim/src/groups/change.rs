@@ -14,8 +14,6 @@ use crate::read;
 
 /// The maximum length of a name, in characters.
 const MAX_NAME: usize = 255;
-/// The maximum length of an external id, in bytes.
-const MAX_EXTERNAL_ID: usize = 1000;
 
 /// A change of the members of a group, by their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +81,7 @@ impl Change {
         let members = read::objects(group, "members")?;
         Ok(Self {
             name: Some(checked_name(&name)?),
-            external_id: read::nullable_text(group, "externalId")?.map(checked_id).transpose()?,
+            external_id: read::external_id(group)?,
             members: match members {
                 Some(members) => vec![Members::Set(ids(&members)?)],
                 None => Vec::new(),
@@ -113,7 +111,7 @@ impl Change {
                         if value.is_some() && text.is_none() {
                             return Err(not_a_text());
                         }
-                        change.external_id = Some(checked_id(text)?);
+                        change.external_id = Some(read::checked_external_id(text)?);
                     }
                     ("members", act) if target.key.is_none() => {
                         change.members.push(members(act, target.filter.as_ref(), value.as_ref())?);
@@ -172,13 +170,6 @@ fn checked_name(name: &str) -> Result<String, MatrixError> {
         return Err(invalid_value(format!("'displayName' must have 1 to {MAX_NAME} characters")));
     }
     Ok(name.to_owned())
-}
-
-fn checked_id(id: Option<String>) -> Result<Option<String>, MatrixError> {
-    if id.as_ref().is_some_and(|id| id.len() > MAX_EXTERNAL_ID) {
-        return Err(invalid_value(format!("'externalId' must have at most {MAX_EXTERNAL_ID} bytes")));
-    }
-    Ok(id.filter(|id| !id.is_empty()))
 }
 
 #[cfg(test)]

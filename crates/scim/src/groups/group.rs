@@ -10,15 +10,13 @@ use reeve_rooms::membership;
 use reeve_store::lists::rooms as room_list;
 use reeve_store::lists::users::{self as user_list, OrderBy};
 use reeve_store::rooms::{self, Room};
-use reeve_store::scim_groups::role_id;
+use reeve_store::scim_groups::{role_id, role_name};
 use reeve_store::{Paging, memberships, roles, users};
 
 use crate::account::is_resource;
 use crate::error::{of_accounts, too_many};
 use crate::group_rooms::{manager_id, name_of_room};
 
-/// The prefix of the id of a group that is a role.
-const ROLE: &str = "role:";
 /// The maximum number of rooms that are groups.
 const MAX_ROOMS: i64 = 10_000;
 /// The maximum number of members that a response shows of a group.
@@ -35,7 +33,7 @@ pub(super) enum Group {
 impl Group {
     /// Returns the group with an id, if the actor holds the scope to read it.
     pub(super) fn find(tx: &ReadTx<'_>, app: &App, ctx: &Ctx, id: &str) -> Result<Self, MatrixError> {
-        if let Some(name) = id.strip_prefix(ROLE) {
+        if let Some(name) = role_name(id) {
             rights::check_holds(ctx, Scope::UsersRead).map_err(of_accounts)?;
             return roles::find(tx, name)?.map(Self::Role).ok_or_else(missing);
         }
@@ -199,7 +197,7 @@ pub(super) struct Set {
 impl Set {
     /// Returns the group with an id, if there is one.
     pub(super) fn of_id(tx: &ReadTx<'_>, app: &App, id: &str) -> Result<Self, MatrixError> {
-        Ok(match id.strip_prefix(ROLE) {
+        Ok(match role_name(id) {
             Some(name) => Self { role: Some(name.to_owned()), rooms: HashSet::new() },
             None => Self { role: None, rooms: room(tx, app, id)?.map(|room| room.num).into_iter().collect() },
         })

@@ -17,8 +17,7 @@ pub(super) fn route() -> Route {
         .description(
             "`userName`, `id`, `externalId`, addresses, `active`, `meta.created` and `roles` are found in any number of accounts. \
              The number of accounts that the rest of a filter, joined by `and`, has to look at is bounded; more is refused with \
-             `tooMany`. Sorted by \
-             `userName`, `displayName` or `meta.created`.",
+             `tooMany`. Sorted by `userName`, `displayName` or `meta.created`.",
         )
         .query(Query::params())
         .returns::<UserList>(200)

@@ -85,8 +85,6 @@ pub(super) fn create(
         check_reuse(app, name, former)?;
     }
     let default = || id::localpart(&user_id).to_owned();
-    let is_active = wanted.active.unwrap_or(true);
-    let [locked, deactivated] = flags(app.scim.inactive, is_active);
     let mut change = Change {
         displayname: StringField::Text(wanted.display_name.clone().flatten().unwrap_or_else(default)),
         threepids: Some(of_mediums(
@@ -100,10 +98,10 @@ pub(super) fn create(
             wanted.external_id.clone().flatten(),
         )?),
         password_hash: password_hash.map(str::to_owned),
-        locked,
-        deactivated,
         ..Change::default()
     };
+    set_active(&mut change, app.scim.inactive, wanted.active.unwrap_or(true));
+    let deactivated = change.deactivated;
     if former.is_some() {
         // It comes back before it gets the attributes, also if it is inactive again at once.
         change.deactivated = Some(false);
@@ -161,8 +159,7 @@ fn replace(
         None => None,
         Some(external_id) => Some(external_ids_with(tx, app, Some(&user), external_id.clone())?),
     };
-    let [locked, deactivated] = wanted.active.map_or([None, None], |active| flags(app.scim.inactive, active));
-    let change = Change {
+    let mut change = Change {
         displayname: match &wanted.display_name {
             None => StringField::Absent,
             Some(name) => StringField::Text(name.clone().unwrap_or_default()),
@@ -171,10 +168,11 @@ fn replace(
         external_ids,
         password_hash: password_hash.map(str::to_owned),
         end_sessions: Some(Spared::default()),
-        locked,
-        deactivated,
         ..Change::default()
     };
+    if let Some(is_active) = wanted.active {
+        set_active(&mut change, app.scim.inactive, is_active);
+    }
     put::put(tx, ctx, &app.policy, &target.user_id, &change).map_err(of_accounts)?;
     set_role(tx, ctx, &target.user_id, wanted.role.clone())?;
     view_of(tx, app, &target.user_id)
@@ -185,7 +183,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> 
     rights::check_holds(ctx, Scope::UsersDeactivate).map_err(of_accounts)?;
     let user = target.load(tx, app, ctx)?;
     target.precondition.check(&view_of(tx, app, &target.user_id)?)?;
-    // Another account may have the external id now.
+    // Its external id is free for another account.
     let others = external_ids_with(tx, app, Some(&user), None)?;
     let change = Change { external_ids: Some(others), ..Change::default() };
     put::put(tx, ctx, &app.policy, &target.user_id, &change).map_err(of_accounts)?;
@@ -221,11 +219,11 @@ pub(super) fn view_of(tx: &ReadTx<'_>, app: &App, user_id: &str) -> Result<Objec
     view::user(tx, app, user)?.ok_or_else(missing)
 }
 
-/// Returns the changes of the flags `locked` and `deactivated` that make an account active or not.
-fn flags(inactive: Inactive, is_active: bool) -> [Option<bool>; 2] {
+/// Lets a change make an account active or not.
+fn set_active(change: &mut Change, inactive: Inactive, is_active: bool) {
     match inactive {
-        Inactive::Lock => [Some(!is_active), None],
-        Inactive::Deactivate => [None, Some(!is_active)],
+        Inactive::Lock => change.locked = Some(!is_active),
+        Inactive::Deactivate => change.deactivated = Some(!is_active),
     }
 }
 
