@@ -149,7 +149,7 @@ impl Key {
         Ok(keys)
     }
 
-    /// Returns those of all groups, in their order, that one of some sets has.
+    /// Returns the groups that are in one of some sets, in the order of [`Key::all`].
     pub(super) fn of_sets(tx: &ReadTx<'_>, ctx: &Ctx, sets: &[Set]) -> Result<Vec<Self>, MatrixError> {
         let is_in_one = |role: &Role| sets.iter().any(|set| set.has_role(role));
         let roles = readable_roles(tx, ctx)?.into_iter().filter(is_in_one);
