@@ -231,6 +231,7 @@ impl Config {
                 inactive: settings.scim.inactive.0,
                 groups_localpart: settings.scim.groups_localpart.clone(),
                 new_groups: settings.scim.new_groups.0,
+                reuse_erased: settings.scim.reuse_erased,
             },
             clock: Clock::System,
         }

@@ -367,6 +367,9 @@ sections! {
         groups_localpart: Option<String> = None;
         /// The kind of group that SCIM creates: a `space` or a `room`.
         new_groups: ScimGroups = ScimGroups(NewGroups::Space);
+        /// Give an erased account to a user who is created with its name. What it wrote is then shown again, as that
+        /// user's. When false, the name of an erased account is taken for good.
+        reuse_erased: bool = false;
     }
 
     UrlPreviews {
