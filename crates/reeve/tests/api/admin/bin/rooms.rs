@@ -1,6 +1,9 @@
 //! Rooms in the bin.
 
 use http::Method;
+use reeve_db::DbError;
+use reeve_model::RoomNum;
+use reeve_store::lifetimes;
 use reeve_testkit::{Client, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
@@ -9,6 +12,8 @@ use crate::rooms_kit::*;
 use crate::sync_kit::sync_filtered;
 
 const ROOMS: &str = "/_synapse/admin/v1/rooms";
+/// The number of the first room of a server.
+const FIRST: RoomNum = RoomNum::new(1);
 
 fn path(room: &str, rest: &str) -> String {
     format!("{ROOMS}/{}{rest}", enc(room))
@@ -56,11 +61,10 @@ async fn number(client: &Client, path: &str, pointer: &str) -> i64 {
 
 /// The number of stored events of the first room.
 async fn stored(server: &Server) -> usize {
-    let first = reeve_model::RoomNum::new(1);
     server
         .app()
         .db
-        .read(move |tx| reeve_store::event_deletion::some_of_room(tx, first, 1000))
+        .read(move |tx| reeve_store::event_deletion::some_of_room(tx, FIRST, 1000))
         .await
         .unwrap()
         .len()
@@ -230,6 +234,28 @@ on_both_engines! {
         bin(admin, room, json!({})).await;
         assert_eq!(number(admin, ROOMS, "/total_rooms").await, 1);
         assert_eq!(restore(admin, room).await["rejoined"], 2);
+    }
+
+    async fn messages_that_had_expired_are_not_looked_at_again(server: Server) {
+        let scene = Scene::new(&server).await;
+        let Scene { admin, alice, room, .. } = &scene;
+        say(alice, room, "young").await;
+        let db = &server.app().db;
+        let (upto, expired) = db
+            .write(|tx| -> Result<_, DbError> {
+                let last = reeve_store::rooms::by_num(tx, FIRST)?.unwrap().last_pos;
+                lifetimes::set_expired(tx, FIRST, last)?;
+                Ok((last, lifetimes::expired_pos(tx, FIRST)?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(expired, Some(upto));
+        bin(admin, room, json!({})).await;
+        assert_eq!(restore(admin, room).await["rejoined"], 2);
+        let expired = db.read(|tx| lifetimes::expired_pos(tx, FIRST)).await.unwrap();
+        assert_eq!(expired, Some(upto));
+        let (all, _) = all_messages(alice, room, "dir=b").await;
+        assert_eq!(bodies(&all), ["young"]);
     }
 
     async fn another_block_stays(server: Server) {
