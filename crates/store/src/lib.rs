@@ -70,6 +70,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "password_change",
         sql: include_str!("../migrations/0023_password_change.sql"),
     },
+    Migration { number: 24, name: "room_bin", sql: include_str!("../migrations/0024_room_bin.sql") },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
