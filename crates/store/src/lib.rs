@@ -71,6 +71,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0023_password_change.sql"),
     },
     Migration { number: 24, name: "room_bin", sql: include_str!("../migrations/0024_room_bin.sql") },
+    Migration {
+        number: 25,
+        name: "exports_queue",
+        sql: include_str!("../migrations/0025_exports_queue.sql"),
+    },
 ];
 
 /// Every statement of the program, so that a test can prepare each on both engines.
