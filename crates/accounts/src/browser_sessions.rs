@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use reeve_db::{DbError, Tx};
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::encoding::hex;
-use reeve_model::{Actor, BrowserSession, Ctx, HappeningKind, Millis, TokenHash, User, UserNum};
+use reeve_model::{Actor, BrowserSession, Ctx, HappeningKind, Millis, Scopes, TokenHash, User, UserNum};
 use reeve_store::browser_sessions::{self as stored, NewBrowserSession};
 use reeve_store::happenings::{self, NewHappening};
 use reeve_store::{users, validity};
@@ -33,6 +33,22 @@ pub struct NewBrowser {
     pub former: Option<TokenHash>,
     /// The browser, as it names itself.
     pub user_agent: String,
+}
+
+/// Returns the session with a digest, even if it has ended by time, with the rights that it has; `None` if there is none.
+pub fn find(
+    tx: &ReadTx<'_>,
+    policy: &Policy,
+    token_hash: &TokenHash,
+) -> Result<Option<BrowserSession>, DbError> {
+    let found = stored::find(tx, token_hash)?;
+    Ok(found.map(|browser| {
+        if policy.must_change_password(&browser.user) {
+            BrowserSession { scopes: Scopes::NONE, must_change_password: true, ..browser }
+        } else {
+            browser
+        }
+    }))
 }
 
 /// Begins a session in a browser for the account of a proof, and returns the account. A refusal inside the result uses up a login

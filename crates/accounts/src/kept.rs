@@ -2,16 +2,17 @@
 //!
 //! A deactivation moves what it removes into tables that nothing else reads, in the same transaction or step. When the time is over,
 //! or the account is restored or erased, it counts as gone at once; a durable job, which housekeeping queues within a second, deletes
-//! the rows in short steps.
+//! the rows in short steps. A restoration that began in time has time to finish.
 
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
-use reeve_model::{Ctx, Millis, User};
+use reeve_model::{Ctx, KeptNum, Millis, User};
 use reeve_store::{kept, key_backups, validity};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::restore;
 
 /// The job that deletes what is kept no longer, of all accounts.
 pub const PURGE_JOB: JobKind<(), (), Purged> = JobKind::new("purge_kept");
@@ -19,7 +20,7 @@ pub const PURGE_JOB: JobKind<(), (), Purged> = JobKind::new("purge_kept");
 const SUBJECT: &str = "kept_accounts";
 /// The number of rows of each table that one step deletes.
 const STEP_ROWS: i64 = 500;
-/// Maximum number of deactivations of one account of which something is kept. Beyond it, the oldest are dropped.
+/// Maximum number of deactivations of one account of which something is kept.
 const MAX_KEPT: usize = 10;
 
 /// The result of the job, which is empty.
@@ -37,9 +38,27 @@ pub(crate) fn begin(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User) ->
     let num = kept::insert(tx, user.num, validity, ctx.now, purge_ts)?;
     kept::keep_threepids(tx, num, user.num)?;
     key_backups::keep_of_user(tx, user.num, num)?;
-    let all = kept::of_user(tx, user.num, ctx.now)?;
-    for oldest in all.iter().skip(MAX_KEPT) {
-        kept::expire(tx, oldest.num)?;
+    Ok(bound(tx, user, num, ctx.now)?)
+}
+
+/// Drops the deactivations of which the least is kept, the oldest of equal ones first, while there are too many. What was kept right
+/// after a restoration, or soon after another deactivation, is little: all that matters may be in an older one. `present` stays, since
+/// rooms and account data are yet to come.
+fn bound(tx: &mut Tx<'_>, user: &User, present: KeptNum, now: Millis) -> Result<(), DbError> {
+    let all = kept::of_user(tx, user.num, now)?;
+    let excess = all.len().saturating_sub(MAX_KEPT);
+    if excess == 0 {
+        return Ok(());
+    }
+    let mut sizes = Vec::with_capacity(all.len());
+    for one in all.iter().filter(|one| one.num != present) {
+        let kept::Counts { threepids, memberships, account_data } = kept::counts(tx, one.num)?;
+        let backups = key_backups::kept(tx, user.num, one.num)?;
+        sizes.push((threepids + memberships + account_data + backups.keys, one.num));
+    }
+    sizes.sort_unstable();
+    for (_, num) in sizes.into_iter().take(excess) {
+        kept::expire(tx, num)?;
     }
     Ok(())
 }
@@ -54,7 +73,7 @@ pub(crate) fn drop_all(tx: &mut Tx<'_>, ctx: &Ctx, user: &User) -> Result<(), Db
 
 /// Returns true if the time of something is over, and no job deletes it yet.
 pub fn is_purge_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
-    Ok(kept::due(tx, now)?.is_some() && !PURGE_JOB.is_unfinished(tx, SUBJECT)?)
+    Ok(kept::due(tx, now, restore::JOB.name())?.is_some() && !PURGE_JOB.is_unfinished(tx, SUBJECT)?)
 }
 
 /// Queues the job, unless one waits or runs. Only housekeeping does, so that the deeds by which something ends do not meet in
@@ -71,9 +90,11 @@ pub fn purge_job() -> Kind {
 /// Deletes a part of what is kept although its time is over.
 fn purge_step(tx: &mut Tx<'_>, work: Work<'_, (), ()>) -> Result<Step<(), Purged>, StepError> {
     let Work { done, now, .. } = work;
-    let Some((num, user_num)) = kept::due(tx, now)? else {
+    let Some((num, user_num)) = kept::due(tx, now, restore::JOB.name())? else {
         return Ok(Step::Done { result: Purged {}, done });
     };
+    // An order whose clock is a little behind must not find the rest of it.
+    kept::expire(tx, num)?;
     kept::delete_threepids(tx, num)?;
     key_backups::delete_kept(tx, user_num, num)?;
     let data = kept::delete_some_data(tx, num, STEP_ROWS)?;

@@ -260,10 +260,9 @@ fn also_signed(new: &Map<String, Value>, old: &Map<String, Value>) -> Result<Map
     Ok(if to_json(&signed)?.len() > MAX_DEVICE_KEYS_LEN { new.clone() } else { signed })
 }
 
-/// Deletes the records of one-time keys that were claimed long ago.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    keys::prune_claimed(tx, now.minus(CLAIMED_MS), FORGOTTEN_AT_ONCE)?;
-    Ok(())
+/// Deletes a batch of the records of one-time keys that were claimed long ago; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
+    Ok(keys::prune_claimed(tx, now.minus(CLAIMED_MS), FORGOTTEN_AT_ONCE)? > 0)
 }
 
 /// Returns the signed part of an object.

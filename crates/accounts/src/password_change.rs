@@ -101,6 +101,9 @@ fn replace(
     if policy.is_of_server(user) {
         return Err(Error::NameReserved);
     }
+    if require_change && !policy.password_enabled {
+        return Err(Error::PasswordChangeDisabled);
+    }
     users::set_password_hash(tx, user.num, Some(hash))?;
     let after = User { password_change_required: require_change, ..user.clone() };
     account::apply(tx, ctx, user, &after)?;

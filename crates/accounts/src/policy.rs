@@ -210,6 +210,12 @@ impl Policy {
         own.into_iter().flatten().any(|localpart| localpart == user.localpart())
     }
 
+    /// Returns true if the person of an account must change the password before doing anything else that writes. A requirement
+    /// rests while passwords cannot be changed: the person would be shut out.
+    pub fn must_change_password(&self, user: &User) -> bool {
+        self.password_enabled && user.password_change_required
+    }
+
     /// Returns true if accounts can have this type.
     pub fn knows_user_type(&self, user_type: &str) -> bool {
         matches!(user_type, "bot" | "support") || self.extra_user_types.iter().any(|extra| extra == user_type)

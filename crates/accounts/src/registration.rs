@@ -142,15 +142,17 @@ pub fn reserve(tx: &mut Tx<'_>, ctx: &Ctx, session: &str, token: &str, until: Mi
     }
 }
 
-/// Returns the uses of registration tokens whose sessions have expired, and deletes old nonces.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+/// Gives back a batch of the uses of registration tokens whose sessions have expired, and deletes old nonces; returns false if
+/// there were no such uses.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
     nonces::prune(tx, now)?;
-    for session in tokens::expired_uses(tx, now, PRUNE_ROWS)? {
-        if let Some(token) = tokens::delete_use(tx, &session)? {
+    let expired = tokens::expired_uses(tx, now, PRUNE_ROWS)?;
+    for session in &expired {
+        if let Some(token) = tokens::delete_use(tx, session)? {
             tokens::give_back(tx, &token)?;
         }
     }
-    Ok(())
+    Ok(!expired.is_empty())
 }
 
 /// A registration.

@@ -74,6 +74,9 @@ pub struct Pass {
     pub joined: bool,
     /// True if a room refused in this pass that may admit members of other rooms.
     pub restricted: bool,
+    /// True if a room was in the bin in the last pass, and is left for another restoration.
+    #[serde(default)]
+    pub binned: bool,
     /// True in the last pass.
     pub last: bool,
 }
@@ -117,6 +120,8 @@ pub struct NotRejoined {
 pub enum Reason {
     /// The room does not exist any more.
     Deleted,
+    /// The room is in the bin. It stays kept: if it is brought back in time, the account can be restored once more.
+    InBin,
     /// An administrator blocked the room.
     Blocked,
     /// The account is banned from the room.
@@ -150,8 +155,6 @@ pub struct Outcome {
     pub rooms_knocked: usize,
     /// Rooms that it did not come back into.
     pub not_rejoined: Refused,
-    /// True if the time was over before everything was brought back.
-    pub expired: bool,
 }
 
 /// An order to restore an account.
@@ -236,6 +239,7 @@ pub fn restore(
     {
         validity::set(tx, user_id, validity)?;
     }
+    kept::forget_validity(tx, user.num)?;
     // The first part at once, global data before that of rooms: a client that logs in now finds its settings and secrets.
     let data = bring_data_back(tx, &user, last.num)?;
     let at_once = AtOnce {

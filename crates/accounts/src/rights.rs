@@ -1,10 +1,18 @@
-//! The scopes that acts on accounts need beside that of their route, since a scope opens a whole route.
+//! The scopes that acts on accounts need beside that of their route, since a scope opens a whole route; and those that the actor
+//! of an earlier act still holds.
 
-use reeve_db::ReadTx;
-use reeve_model::{Ctx, Scope, Scopes, User};
-use reeve_store::{roles, users};
+use reeve_db::{DbError, ReadTx};
+use reeve_model::{ActorKind, Ctx, Millis, Scope, Scopes, User};
+use reeve_store::{roles, service_tokens, users, validity};
 
 use crate::error::Error;
+use crate::policy::Policy;
+
+/// The reason why an actor can do nothing any more.
+pub type Gone = &'static str;
+
+/// The reason of a service token that is not there any more.
+pub const TOKEN_DELETED: Gone = "the service token of the requester was deleted";
 
 /// Returns the account that a deed of administration changes, in the transaction that changes it. Refuses as
 /// [`check_may_change`] does.
@@ -33,6 +41,41 @@ pub fn check_holds(ctx: &Ctx, scope: Scope) -> Result<(), Error> {
 /// Refuses an actor who would give away scopes that they do not hold.
 pub fn check_grant(ctx: &Ctx, scopes: Scopes) -> Result<(), Error> {
     scopes.beyond(ctx.scopes).map_or(Ok(()), |scope| Err(Error::CannotGrant(scope)))
+}
+
+/// Returns the scopes that the actor of an earlier act, such as a requester of work that goes on, holds now. `id` is that among the
+/// actors of the kind.
+pub fn held_now(
+    tx: &ReadTx<'_>,
+    policy: &Policy,
+    kind: ActorKind,
+    id: &str,
+    now: Millis,
+) -> Result<Result<Scopes, Gone>, DbError> {
+    Ok(match kind {
+        ActorKind::User => match users::find(tx, id)? {
+            Some(user) if user.deactivated => Err("the requester was deactivated"),
+            Some(user) if user.locked => Err("the requester was locked"),
+            Some(user) if user.suspended => Err("the requester was suspended"),
+            Some(user) if policy.must_change_password(&user) => Err("the requester must change the password"),
+            Some(user) => {
+                if validity::find(tx, id)?.is_some_and(|known| known.expiration_ts <= now) {
+                    return Ok(Err("the account of the requester has expired"));
+                }
+                Ok(roles::scopes(tx, &user)?)
+            }
+            None => Err("the requester does not exist any more"),
+        },
+        ActorKind::Service => match service_tokens::find(tx, id)? {
+            Some(token) if token.terms.expires_ts.is_some_and(|expires| expires <= now) => {
+                Err("the service token of the requester has expired")
+            }
+            Some(token) => Ok(token.terms.scopes),
+            None => Err(TOKEN_DELETED),
+        },
+        ActorKind::Cli => Ok(Scopes::ALL),
+        ActorKind::Appservice | ActorKind::Server | ActorKind::Job => Ok(Scopes::NONE),
+    })
 }
 
 /// Refuses an actor without the scopes that a change of role or flags needs, whatever the route by which it comes; an

@@ -1,16 +1,19 @@
 //! Selections of accounts, as a server answers them: the roster of the process, and places in a selection as text.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use reeve_db::{Db, DbError};
+use reeve_db::{Db, DbError, ReadTx};
 use reeve_model::encoding::{from_url_base64, hex, url_base64};
 use reeve_model::session::hash_token;
 use reeve_store::lists::roster::{Mark, version};
 use reeve_store::lists::users::OrderBy;
 use reeve_store::{Roster, Selection, connections};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Maximum time until the roster is loaded, by whomever.
+const LOADED_WITHIN: Duration = Duration::from_mins(1);
 /// The maximum number of exports at a time.
 const EXPORTS: usize = 2;
 /// The number of bytes of a digest that bind a place to a selection.
@@ -19,41 +22,53 @@ const BOUND: usize = 12;
 /// The roster of a process, and a limit of the work with it.
 pub struct Selections {
     roster: Arc<Roster>,
-    /// Held while the roster is loaded, so that it is loaded once, and those who wait occupy no thread of the database.
-    loading: Mutex<()>,
+    /// The permit to load the roster: it is loaded once, and those who wait occupy no thread of the database.
+    loads: Semaphore,
     exports: Arc<Semaphore>,
 }
 
 impl Default for Selections {
     fn default() -> Self {
-        Self { roster: Arc::default(), loading: Mutex::default(), exports: Arc::new(Semaphore::new(EXPORTS)) }
+        Self { roster: Arc::default(), loads: Semaphore::new(1), exports: Arc::new(Semaphore::new(EXPORTS)) }
     }
 }
 
 impl Selections {
     /// Returns the roster, once it is loaded.
     pub async fn roster(&self, db: &Db) -> Result<Arc<Roster>, DbError> {
-        if !self.roster.is_loaded() {
-            let _loading = self.loading.lock().await;
-            if !self.roster.is_loaded() {
-                let roster = Arc::clone(&self.roster);
-                db.read(move |tx| roster.refresh(tx)).await?;
-            }
-        }
+        self.load(db, Roster::is_loaded, Roster::refresh).await?;
         Ok(Arc::clone(&self.roster))
     }
 
     /// Returns the roster, once it is loaded with all that a selection is answered from.
     pub async fn roster_for(&self, db: &Db, selection: &Selection) -> Result<Arc<Roster>, DbError> {
         let roster = self.roster(db).await?;
-        if !roster.is_loaded_for(selection) {
-            let _loading = self.loading.lock().await;
-            if !roster.is_loaded_for(selection) {
-                let roster = Arc::clone(&roster);
-                db.read(move |tx| roster.refresh_with_addresses(tx)).await?;
-            }
-        }
+        let is_loaded = |roster: &Roster| roster.is_loaded_for(selection);
+        self.load(db, is_loaded, Roster::refresh_with_addresses).await?;
         Ok(roster)
+    }
+
+    /// Loads a part of the roster, unless it is loaded by now. A load that fails, takes too long or is given up by its caller lets
+    /// the next one load.
+    async fn load(
+        &self,
+        db: &Db,
+        is_loaded: impl Fn(&Roster) -> bool,
+        load: fn(&Roster, &ReadTx<'_>) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        if is_loaded(&self.roster) {
+            return Ok(());
+        }
+        let loaded = async {
+            let permit = self.loads.acquire().await;
+            let _permit = permit.map_err(|_| DbError::Internal("no roster is loaded any more".to_owned()))?;
+            if is_loaded(&self.roster) {
+                return Ok(());
+            }
+            let roster = Arc::clone(&self.roster);
+            db.read(move |tx| load(&roster, tx)).await
+        };
+        tokio::time::timeout(LOADED_WITHIN, loaded).await.unwrap_or(Err(DbError::Timeout))
     }
 
     /// Moves a loaded roster on, so that answers need not read many changes.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
 use reeve_model::{
-    Actor, BrowserSession, Ctx, HappeningKind, Millis, Scope, Session, TokenHash, User, UserNum, random,
+    Actor, BrowserSession, Ctx, HappeningKind, Millis, Scope, Scopes, Session, TokenHash, User, UserNum,
+    random,
 };
 use reeve_store::access_tokens::{self, NewAccessToken};
 use reeve_store::happenings::{self, NewHappening};
@@ -274,6 +275,19 @@ pub fn refresh(
     Ok(Ok(issued))
 }
 
+/// Returns the session of a token, even if it has expired, with the rights that it has; `None` if the token is unknown.
+pub fn find(tx: &ReadTx<'_>, policy: &Policy, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
+    let found = access_tokens::find(tx, token_hash)?;
+    Ok(found.map(|session| {
+        let is_own = session.owner_num == session.user.num;
+        if is_own && policy.must_change_password(&session.user) {
+            Session { scopes: Scopes::NONE, must_change_password: true, ..session }
+        } else {
+            session
+        }
+    }))
+}
+
 /// Confirms a token that a refresh issued, at its first use: the tokens that it replaces stop working.
 pub fn confirm(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> {
     let Some(token) = access_tokens::find(tx, token_hash)? else { return Ok(()) };
@@ -330,15 +344,15 @@ pub fn login_as(
 }
 
 /// Ends the tokens with which an account acts as others, if a change took away the right to have them. Accounts whose role
-/// holds [`Scope::SessionsImpersonate`] have the right unless they are locked, suspended or deactivated, or must change their
-/// password.
+/// holds [`Scope::SessionsImpersonate`] have the right unless they are locked, suspended or deactivated. The tokens end also when
+/// the account is required to change its password; those from a time in which the requirement rests end with the right.
 pub(crate) fn end_impersonation(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
     let may = |user: &User| -> Result<bool, DbError> {
-        let is_restricted =
-            user.locked || user.suspended || user.deactivated || user.password_change_required;
+        let is_restricted = user.locked || user.suspended || user.deactivated;
         Ok(!is_restricted && roles::scopes(tx, user)?.contains(Scope::SessionsImpersonate))
     };
-    if may(before)? && !may(after)? {
+    let is_required = after.password_change_required && !before.password_change_required;
+    if may(before)? && (is_required || !may(after)?) {
         access_tokens::delete_acting_as_others(tx, after.num)?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use reeve_model::MatrixError;
 use reeve_outgoing::Outgoing;
 use reeve_previews::Previews;
 use reeve_rooms::Home;
-use reeve_store::{access_tokens, browser_sessions as stored_browsers, service_tokens};
+use reeve_store::service_tokens;
 use reeve_sync::Notifier;
 use reeve_webhooks::Webhooks;
 use tokio::sync::watch;
@@ -89,16 +89,17 @@ impl Deref for App {
 }
 
 impl State for App {
-    fn caller(tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError> {
+    fn caller(&self, tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError> {
         Ok(match &credentials.token {
             Token::Access(hash) => {
-                access_tokens::find(tx, hash)?.map(|session| Caller::Session(Box::new(session)))
+                sessions::find(tx, &self.policy, hash)?.map(|session| Caller::Session(Box::new(session)))
             }
             Token::Service(hash) => {
                 service_tokens::caller(tx, hash)?.map(|service| Caller::Service(Box::new(service)))
             }
             Token::Browser(hash) => {
-                stored_browsers::find(tx, hash)?.map(|browser| Caller::Browser(Box::new(browser)))
+                let browser = browser_sessions::find(tx, &self.policy, hash)?;
+                browser.map(|browser| Caller::Browser(Box::new(browser)))
             }
         })
     }

@@ -13,6 +13,8 @@ pub struct ScimSettings {
     pub groups_localpart: Option<String>,
     /// The kind of room of a new group.
     pub new_groups: NewGroups,
+    /// True if a user who is created with the name of an erased account gets that account.
+    pub reuse_erased: bool,
 }
 
 impl Default for ScimSettings {
@@ -23,6 +25,7 @@ impl Default for ScimSettings {
             inactive: Inactive::Lock,
             groups_localpart: None,
             new_groups: NewGroups::Space,
+            reuse_erased: false,
         }
     }
 }

@@ -118,7 +118,7 @@ impl Used {
 
 /// Returns the context of the acts: of the requester, with the scopes that it holds now and held at the order.
 fn context(tx: &Tx<'_>, means: &Means, batch: &Batch, spec: &Spec, now: Millis) -> Result<Ctx, StepError> {
-    let scopes = match spec.requester.scopes(tx, now)? {
+    let scopes = match spec.requester.scopes(tx, &means.policy, now)? {
         Ok(scopes) => scopes.and(spec.scopes),
         Err(gone) => return Err(StepError::Hopeless(gone.to_owned())),
     };

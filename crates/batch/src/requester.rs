@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use reeve_accounts::Policy;
+use reeve_accounts::rights::{self, Gone, TOKEN_DELETED};
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{Actor, ActorKind, Ctx, Millis, Scopes, ServiceTokenNum};
-use reeve_store::{roles, service_tokens, users, validity};
+use reeve_store::service_tokens;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -18,9 +20,6 @@ pub(crate) struct Requester {
     /// The number of a service token, whose name may be given again.
     service: Option<ServiceTokenNum>,
 }
-
-/// The requester can do nothing any more; the text says why.
-pub(crate) type Gone = &'static str;
 
 impl Requester {
     /// The actor of a context.
@@ -48,30 +47,18 @@ impl Requester {
     }
 
     /// Returns the scopes that the requester holds at present.
-    pub(crate) fn scopes(&self, tx: &ReadTx<'_>, now: Millis) -> Result<Result<Scopes, Gone>, DbError> {
-        Ok(match self.kind {
-            ActorKind::User => match users::find(tx, &self.id)? {
-                Some(user) if user.deactivated => Err("the requester was deactivated"),
-                Some(user) if user.locked => Err("the requester was locked"),
-                Some(user) if user.suspended => Err("the requester was suspended"),
-                Some(user) if user.password_change_required => Err("the requester must change the password"),
-                Some(user) => {
-                    if validity::find(tx, &self.id)?.is_some_and(|known| known.expiration_ts <= now) {
-                        return Ok(Err("the account of the requester has expired"));
-                    }
-                    Ok(roles::scopes(tx, &user)?)
-                }
-                None => Err("the requester does not exist any more"),
-            },
-            ActorKind::Service => match service_tokens::find(tx, &self.id)? {
-                Some(token) if Some(token.num) == self.service => match token.terms.expires_ts {
-                    Some(expires) if expires <= now => Err("the service token of the requester has expired"),
-                    Some(_) | None => Ok(token.terms.scopes),
-                },
-                Some(_) | None => Err("the service token of the requester was deleted"),
-            },
-            ActorKind::Cli => Ok(Scopes::ALL),
-            ActorKind::Appservice | ActorKind::Server | ActorKind::Job => Ok(Scopes::NONE),
-        })
+    pub(crate) fn scopes(
+        &self,
+        tx: &ReadTx<'_>,
+        policy: &Policy,
+        now: Millis,
+    ) -> Result<Result<Scopes, Gone>, DbError> {
+        if self.kind == ActorKind::Service {
+            let found = service_tokens::find(tx, &self.id)?.map(|token| token.num);
+            if found.is_none() || found != self.service {
+                return Ok(Err(TOKEN_DELETED));
+            }
+        }
+        rights::held_now(tx, policy, self.kind, &self.id, now)
     }
 }

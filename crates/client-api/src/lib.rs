@@ -94,9 +94,9 @@ pub fn routes() -> Vec<Route> {
     groups.into_iter().flatten().collect()
 }
 
-/// Deletes a batch of expired sessions and requests that clients did not complete.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    uia::prune(tx, now)?;
-    reeve_media::deeds::prune(tx, now)?;
-    reeve_sync::sliding::prune(tx, now)
+/// Deletes a batch of expired sessions and requests that clients did not complete; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
+    let found =
+        [uia::prune(tx, now)?, reeve_media::deeds::prune(tx, now)?, reeve_sync::sliding::prune(tx, now)?];
+    Ok(found.contains(&true))
 }

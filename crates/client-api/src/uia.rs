@@ -322,10 +322,11 @@ async fn store(call: &Call, session: &str, details: &Details) -> Result<(), Matr
     call.write(move |tx| uia_sessions::put(tx, &session, &operation, &json, until)).await
 }
 
-/// Deletes abandoned sessions.
-pub(crate) fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    for session in uia_sessions::expired(tx, now, PRUNE_AT_ONCE)? {
-        uia_sessions::delete(tx, &session)?;
+/// Deletes a batch of abandoned sessions; returns false if there were none.
+pub(crate) fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
+    let expired = uia_sessions::expired(tx, now, PRUNE_AT_ONCE)?;
+    for session in &expired {
+        uia_sessions::delete(tx, session)?;
     }
-    Ok(())
+    Ok(!expired.is_empty())
 }

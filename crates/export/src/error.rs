@@ -21,7 +21,7 @@ pub enum Error {
     /// The account has an export that is not over.
     #[error("An export of this account is not over")]
     Unfinished,
-    /// The account ordered an export lately; the milliseconds after which to retry.
+    /// The account ordered an export lately, or one of these parts that was too large; the milliseconds after which to retry.
     #[error("Too Many Requests")]
     TooSoon(i64),
     /// The export is not in a state in which this is possible.
@@ -59,6 +59,9 @@ pub(crate) enum Failure {
     /// It will never succeed.
     #[error("{0}")]
     Hopeless(&'static str),
+    /// The archive is larger than the operator allows.
+    #[error("the archive is larger than the settings allow (exports.max_bytes); without media it is smaller")]
+    TooLarge,
     /// The export was deleted, or another worker has it.
     #[error("the claim does not hold any more")]
     Lost,
@@ -80,9 +83,7 @@ impl From<DbError> for Failure {
 impl From<reeve_media::Error> for Failure {
     fn from(error: reeve_media::Error) -> Self {
         match error {
-            reeve_media::Error::TooLarge => Self::Hopeless(
-                "the archive is larger than the settings allow (exports.max_bytes); without media it is smaller",
-            ),
+            reeve_media::Error::TooLarge => Self::TooLarge,
             error => Self::transient(error),
         }
     }

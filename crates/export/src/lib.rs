@@ -16,6 +16,7 @@ mod link;
 mod order;
 mod parts;
 mod settings;
+mod view;
 mod worker;
 
 pub use error::Error;
@@ -23,4 +24,5 @@ pub use format::schema;
 pub use link::{DOWNLOAD, Issued, create as create_link, is_noted, note, open};
 pub use order::{delete, delete_own, find, find_own, list, order, order_own};
 pub use settings::Settings;
+pub use view::{ExportLink, ExportView};
 pub use worker::Exports;

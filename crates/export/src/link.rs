@@ -1,6 +1,6 @@
 //! Links to download archives. Each export has one, which ends by itself; its token is stored as a digest.
 
-use reeve_accounts::{audit, rights};
+use reeve_accounts::{Policy, audit, rights};
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
 use reeve_model::{ActorKind, Ctx, ExportState, Millis, User, random};
@@ -9,7 +9,7 @@ use reeve_store::users;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::order::{self, check_scopes};
+use crate::order::{self, check_may_export};
 use crate::settings::Settings;
 
 /// The path of downloads, before the token of a link.
@@ -42,8 +42,7 @@ pub fn create(
         (order::find_own(tx, owner, id, ctx.now)?, by)
     } else {
         let export = order::find(tx, id, ctx.now)?;
-        rights::to_change(tx, ctx, &export.user_id)?;
-        check_scopes(ctx)?;
+        check_may_export(tx, ctx, &export.user_id)?;
         let actor = ctx.actor.as_ref().ok_or(DbError::NoRow)?;
         (export, By { kind: actor.kind(), id: actor.id().to_owned() })
     };
@@ -59,17 +58,24 @@ pub fn create(
     Ok(Issued { token, until_ts })
 }
 
-/// Returns the export of a link that can be used, and its archive.
-pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<(Export, Archive), Error> {
+/// Returns the export of a link that can be used, and its archive. A link rests while the actor who made it could not do so.
+pub fn open(tx: &ReadTx<'_>, ctx: &Ctx, policy: &Policy, token: &str) -> Result<(Export, Archive), Error> {
     let export = exports::by_link(tx, &hash_token(token))?.ok_or(Error::BadLink)?;
-    let is_valid = export.link.as_ref().is_some_and(|link| link.until_ts > now)
-        && export.ends_ts.is_some_and(|ends| ends > now);
-    let archive = export.archive.clone().filter(|_| is_valid).ok_or(Error::BadLink)?;
-    // A link is as good as the sessions of the account that made it.
-    if let Some(by) = export.link.as_ref().map(|link| &link.by).filter(|by| by.kind == ActorKind::User)
-        && users::find(tx, &by.id)?.is_none_or(|user| user.locked || user.deactivated)
-    {
-        return Err(Error::BadLink);
+    let link = export.link.as_ref().filter(|link| link.until_ts > ctx.now).ok_or(Error::BadLink)?;
+    let is_kept = export.ends_ts.is_some_and(|ends| ends > ctx.now);
+    let archive = export.archive.clone().filter(|_| is_kept).ok_or(Error::BadLink)?;
+    if is_of_owner(&export) {
+        // It is as good as the sessions of the account.
+        if users::find(tx, &link.by.id)?.is_none_or(|user| user.locked || user.deactivated) {
+            return Err(Error::BadLink);
+        }
+    } else {
+        let held = rights::held_now(tx, policy, link.by.kind, &link.by.id, ctx.now)?;
+        let maker = Ctx { scopes: held.map_err(|_gone| Error::BadLink)?, ..ctx.clone() };
+        check_may_export(tx, &maker, &export.user_id).map_err(|refusal| match refusal {
+            Error::Db(_) | Error::Accounts(reeve_accounts::Error::Db(_)) => refusal,
+            _refused => Error::BadLink,
+        })?;
     }
     Ok((export, archive))
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use reeve_db::{Db, DbError, Tx};
-use reeve_media::{Content, Library};
-use reeve_model::{Actor, Clock, HappeningKind, JobState, Millis, random};
+use reeve_db::{Db, DbError, ReadTx, Tx};
+use reeve_media::{Content, Library, Upload};
+use reeve_model::{Actor, Clock, ExportNum, ExportState, HappeningKind, JobState, Millis, random};
 use reeve_rooms::Home;
 use reeve_store::exports::{self, Claim, Export};
 use reeve_store::happenings::{self, NewHappening};
-use reeve_store::stream;
+use reeve_store::{media_objects, stream};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -36,6 +36,9 @@ const MAX_ATTEMPTS: i64 = 5;
 const PAUSE_MS: i64 = 30_000;
 /// Maximum number of ended exports that one transaction deletes.
 const DELETE_AT_ONCE: i64 = 100;
+/// The time after which an order of a person comes before those of administrators, in milliseconds, so that each is written
+/// at last.
+const PATIENCE_MS: i64 = 86_400_000;
 /// The kind under which webhooks are told of the end of an export.
 const KIND: &str = "user_export";
 
@@ -95,7 +98,7 @@ impl Exports {
 
     async fn delete_ended(self, mut stop: watch::Receiver<bool>) {
         loop {
-            if let Err(error) = self.delete_some_ended().await {
+            if let Err(error) = self.delete_all_ended(&stop).await {
                 tracing::warn!(%error, "exports whose time is over cannot be deleted; retrying");
             }
             tokio::select! {
@@ -105,9 +108,12 @@ impl Exports {
         }
     }
 
-    async fn delete_some_ended(&self) -> Result<(), DbError> {
+    async fn delete_all_ended(&self, stop: &watch::Receiver<bool>) -> Result<(), DbError> {
         let now = self.0.clock.now();
         while self.0.db.read(move |tx| exports::has_ended(tx, now)).await? {
+            if *stop.borrow() {
+                break;
+            }
             self.0.db.write(move |tx| exports::delete_ended(tx, now, DELETE_AT_ONCE)).await?;
             self.0.media.wake_sweeper();
         }
@@ -137,16 +143,16 @@ impl Exports {
 
     async fn claim(&self) -> Result<Option<(Export, Claim)>, DbError> {
         let now = self.0.clock.now();
-        if !self.0.db.read(move |tx| exports::is_due(tx, now)).await? {
+        if self.0.db.read(move |tx| next(tx, now)).await?.is_none() {
             return Ok(None);
         }
         let name = random::letters(16);
-        let claimed = name.clone();
-        let export = self.0.db.write(move |tx| exports::claim(tx, &claimed, now, now.plus(LEASE_MS))).await?;
-        Ok(export.map(|export| {
-            let claim = Claim { num: export.num, name };
-            (export, claim)
-        }))
+        let claim = move |tx: &mut Tx<'_>| -> Result<Option<(Export, Claim)>, DbError> {
+            let Some(num) = next(tx, now)? else { return Ok(None) };
+            let claim = Claim { num, name: name.clone() };
+            Ok(exports::claim(tx, &claim, now.plus(LEASE_MS))?.map(|export| (export, claim)))
+        };
+        self.0.db.write(claim).await
     }
 
     /// Makes an attempt to write an archive. It ends early if the server stops, or the claim does not hold any more.
@@ -156,9 +162,15 @@ impl Exports {
             let failure = Failure::Hopeless("the server stopped too often while it wrote the archive");
             return self.give_up_or_retry(&export, &claim, failure).await;
         }
+        let begun = self.0.media.begin_up_to(export.user_num, self.0.settings.max_bytes).await;
+        let upload = match begun {
+            Ok(upload) => upload,
+            Err(error) => return self.give_up_or_retry(&export, &claim, error.into()).await,
+        };
+        let object = upload.object().to_owned();
         let ended = tokio::select! {
-            made = self.make(&export, &claim) => Some(made),
-            () = self.hold(&claim) => Some(Err(Failure::Lost)),
+            made = self.make(&export, &claim, upload) => Some(made),
+            () = self.hold(&claim, &object) => Some(Err(Failure::Lost)),
             _ = stop.wait_for(|stop| *stop) => None,
         };
         match ended {
@@ -168,18 +180,16 @@ impl Exports {
             }
             Some(Err(failure)) => self.give_up_or_retry(&export, &claim, failure).await,
             None => {
-                let now = self.0.clock.now();
-                self.settle(&claim, move |tx, claim| exports::release(tx, claim, now)).await;
+                self.settle(&claim, exports::release).await;
             }
         }
     }
 
     /// Writes an archive, and completes the export.
-    async fn make(&self, export: &Export, claim: &Claim) -> Result<(), Failure> {
+    async fn make(&self, export: &Export, claim: &Claim, upload: Upload) -> Result<(), Failure> {
         let inner = &self.0;
         let began = inner.clock.now();
         let upto = inner.db.read(stream::current).await?;
-        let upload = inner.media.begin_up_to(export.user_num, inner.settings.max_bytes).await?;
         let archive = Archive::begin(upload, export.options.recipient.as_deref())?;
         let source = Source {
             db: inner.db.clone(),
@@ -204,23 +214,32 @@ impl Exports {
             if !exports::complete(tx, &claim, &archive, now, now.plus(keep_ms))? {
                 return Err(Failure::Lost);
             }
-            if !reeve_store::media_objects::take(tx, &stored.object)? {
-                return Err(Failure::transient("the archive took longer to write than objects may take"));
+            if !media_objects::take(tx, &stored.object)? {
+                return Err(Failure::transient("the archive counted as abandoned while it was written"));
+            }
+            if export.own {
+                exports::delete_other_own(tx, export.user_num, export.num, now)?;
             }
             Ok(tell(tx, &export, JobState::Complete, None, now)?)
         };
         inner.media.keep(upload, complete).await
     }
 
-    /// Renews the lease of a claim; returns when it does not hold any more.
-    async fn hold(&self, claim: &Claim) {
+    /// Renews the lease of a claim, and its object, so that it does not count as abandoned; returns when the claim does not hold
+    /// any more.
+    async fn hold(&self, claim: &Claim, object: &str) {
         let mut until = self.0.clock.now().plus(LEASE_MS);
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
+            let now = self.0.clock.now();
             // A test's clock may stand still.
-            let next = self.0.clock.now().plus(LEASE_MS).max(until);
-            let renewed = claim.clone();
-            match self.0.db.write(move |tx| exports::renew(tx, &renewed, next)).await {
+            let next = now.plus(LEASE_MS).max(until);
+            let (claim, object) = (claim.clone(), object.to_owned());
+            let renew = move |tx: &mut Tx<'_>| -> Result<bool, DbError> {
+                media_objects::renew(tx, &object, now)?;
+                exports::renew(tx, &claim, next)
+            };
+            match self.0.db.write(renew).await {
                 Ok(true) => until = next,
                 Ok(false) => return,
                 Err(error) => tracing::warn!(%error, "the lease of an export cannot be renewed; retrying"),
@@ -231,7 +250,7 @@ impl Exports {
     async fn give_up_or_retry(&self, export: &Export, claim: &Claim, failure: Failure) {
         let now = self.0.clock.now();
         let error = failure.to_string();
-        let is_hopeless = match failure {
+        let state = match failure {
             // It was deleted, or the worker that has it now goes on.
             Failure::Lost => {
                 return tracing::info!(
@@ -239,15 +258,16 @@ impl Exports {
                     "the export was deleted, or another worker has it"
                 );
             }
-            Failure::Hopeless(_) => true,
-            Failure::Transient(_) => export.attempts >= MAX_ATTEMPTS,
+            Failure::TooLarge => Some(ExportState::TooLarge),
+            Failure::Hopeless(_) => Some(ExportState::Failed),
+            Failure::Transient(_) => (export.attempts >= MAX_ATTEMPTS).then_some(ExportState::Failed),
         };
-        if is_hopeless {
+        if let Some(state) = state {
             tracing::error!(export = export.id, user = export.user_id, error, "export failed");
             self.0.failed.inc();
             let (export, ends) = (export.clone(), now.plus(self.0.settings.keep_ms));
             self.settle(claim, move |tx, claim| {
-                if exports::fail(tx, claim, &error, ends)? {
+                if exports::fail(tx, claim, state, &error, ends)? {
                     tell(tx, &export, JobState::Failed, Some(&error), now)?;
                 }
                 Ok(())
@@ -271,6 +291,16 @@ impl Exports {
             tracing::error!(%error, "an export cannot be released; it goes on when its lease ends");
         }
     }
+}
+
+/// Returns the export that is written next: the first that an administrator ordered, or else the first that a person did.
+fn next(tx: &ReadTx<'_>, now: Millis) -> Result<Option<ExportNum>, DbError> {
+    for (own, since) in [(true, now.minus(PATIENCE_MS)), (false, now), (true, now)] {
+        if let Some(num) = exports::first_due(tx, own, since)? {
+            return Ok(Some(num));
+        }
+    }
+    Ok(None)
 }
 
 /// Tells webhooks of the end of an export, as of that of a job.

@@ -57,12 +57,13 @@ pub(crate) fn presented(
 
 /// Returns the caller, whose credentials are valid. The caller's rights are checked by [`permit`].
 pub(crate) fn authenticate<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
     let Some(credentials) = credentials else { return Ok(Caller::Nobody) };
-    let caller = match (S::caller(tx, credentials)?, admission.access) {
+    let caller = match (state.caller(tx, credentials)?, admission.access) {
         (Some(caller), _) => caller,
         (None, Access::Page | Access::SignedIn) => return Ok(Caller::Nobody),
         (
@@ -99,11 +100,12 @@ pub(crate) fn authenticate<S: State>(
 
 /// Returns the caller, whose credentials are valid and whom the route lets in.
 pub(crate) fn admit<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
 ) -> Result<Caller, MatrixError> {
-    let caller = authenticate::<S>(tx, admission, credentials)?;
+    let caller = authenticate(state, tx, admission, credentials)?;
     permit(admission, &caller)?;
     Ok(caller)
 }
@@ -111,12 +113,13 @@ pub(crate) fn admit<S: State>(
 /// Returns the caller, as [`admit`] does, if the caller still holds the scopes that the context of a deed was made
 /// with.
 pub(crate) fn admit_again<S: State>(
+    state: &S,
     tx: &ReadTx<'_>,
     admission: Admission,
     credentials: Option<&Credentials>,
     held: Scopes,
 ) -> Result<Caller, MatrixError> {
-    let caller = admit::<S>(tx, admission, credentials)?;
+    let caller = admit(state, tx, admission, credentials)?;
     match held.beyond(caller.scopes()) {
         None => Ok(caller),
         Some(scope) => Err(lacks(&caller, scope)),

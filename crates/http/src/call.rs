@@ -217,9 +217,9 @@ impl<S: State> Call<S> {
         E: From<DbError> + Into<MatrixError> + Send + 'static,
         F: Fn(&ReadTx<'_>, &Caller) -> Result<T, E> + Send + 'static,
     {
-        let (admission, credentials) = (self.admission, self.credentials_now());
+        let (app, admission, credentials) = (Arc::clone(&self.app), self.admission, self.credentials_now());
         let look = move |tx: &ReadTx<'_>| -> Result<T, MatrixError> {
-            let caller = auth::admit::<S>(tx, admission, credentials.as_ref())?;
+            let caller = auth::admit::<S>(&app, tx, admission, credentials.as_ref())?;
             f(tx, &caller).map_err(Into::into)
         };
         self.app.db.read(look).await
@@ -279,10 +279,12 @@ impl<S: State> Call<S> {
         &self,
         f: impl Fn(&mut Tx<'_>, &Caller) -> Result<T, MatrixError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        let credentials = self.credentials_now();
+        let (app, credentials) = (Arc::clone(&self.app), self.credentials_now());
         let (admission, held) = (self.admission, self.caller.scopes());
-        let deed =
-            move |tx: &mut Tx<'_>| f(tx, &auth::admit_again::<S>(tx, admission, credentials.as_ref(), held)?);
+        let deed = move |tx: &mut Tx<'_>| {
+            let caller = auth::admit_again::<S>(&app, tx, admission, credentials.as_ref(), held)?;
+            f(tx, &caller)
+        };
         self.app.db.write(deed).await
     }
 }

@@ -103,8 +103,8 @@ impl Caller {
     pub(crate) fn must_change_password(&self) -> bool {
         match self {
             Self::Nobody | Self::Service(_) => false,
-            Self::Session(session) => session.must_change_password(),
-            Self::Browser(browser) => browser.user.password_change_required,
+            Self::Session(session) => session.must_change_password,
+            Self::Browser(browser) => browser.must_change_password,
         }
     }
 }

@@ -182,8 +182,10 @@ impl<S: State> Service<S> {
                 let caller = if credentials.is_none() {
                     Caller::Nobody
                 } else {
-                    let look =
-                        move |tx: &ReadTx<'_>| auth::authenticate::<S>(tx, admission, credentials.as_ref());
+                    let state = Arc::clone(app);
+                    let look = move |tx: &ReadTx<'_>| {
+                        auth::authenticate::<S>(&state, tx, admission, credentials.as_ref())
+                    };
                     let caller = app.db.read(look).await?;
                     app.confirm(&caller).await?;
                     app.note(&head, &caller);
@@ -292,7 +294,7 @@ async fn read<S: State>(
         .app
         .db
         .read(move |tx| -> Result<_, MatrixError> {
-            let caller = auth::authenticate::<S>(tx, admission, credentials.as_ref())?;
+            let caller = auth::authenticate::<S>(&reading.app, tx, admission, credentials.as_ref())?;
             reading.app.note(&reading, &caller);
             if !counted.swap(true, Ordering::Relaxed) {
                 limit(&reading.app.limiter, counts_against, &caller, &reading.ip, reading.now)?;

@@ -33,9 +33,9 @@ pub trait State: Deref<Target = Base> + Send + Sync + Sized + 'static {
     /// Returns the caller with these credentials; `None` if they are unknown. The engine applies the rules of the
     /// route, such as that the session has not expired.
     ///
-    /// It reads the database alone, in the transaction that acts on the result, so that an act that takes a right away
-    /// holds from its commit on.
-    fn caller(tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError>;
+    /// Beside settings, which do not change, it reads the database alone, in the transaction that acts on the result, so that
+    /// an act that takes a right away holds from its commit on.
+    fn caller(&self, tx: &ReadTx<'_>, credentials: &Credentials) -> Result<Option<Caller>, MatrixError>;
 
     /// Notes that a caller was here: reads from now on show it. Refused callers are noted, too.
     fn note(&self, head: &Head<Self>, caller: &Caller);

@@ -129,15 +129,20 @@ impl<Payload, Progress, Outcome: DeserializeOwned> JobKind<Payload, Progress, Ou
 impl<Payload: DeserializeOwned, Progress: Default + DeserializeOwned, Outcome>
     JobKind<Payload, Progress, Outcome>
 {
+    /// Returns the payload of a job of this kind.
+    ///
+    /// # Errors
+    /// [`DbError::Internal`]: what is stored of the job is of another form.
+    pub fn payload(&self, job: &Job) -> Result<Payload, DbError> {
+        Ok(read::<Payload, Progress>(job)?.payload)
+    }
+
     /// Returns the progress of a job of this kind.
     ///
     /// # Errors
-    /// [`DbError::Internal`]: the stored progress is of another form.
+    /// [`DbError::Internal`]: what is stored of the job is of another form.
     pub fn progress(&self, job: &Job) -> Result<Progress, DbError> {
-        let stored = serde_json::from_str::<Stored<Payload, Progress>>(&job.payload);
-        stored
-            .map(|stored| stored.progress.unwrap_or_default())
-            .map_err(|error| DbError::Internal(format!("the progress of a job cannot be read: {error}")))
+        Ok(read::<Payload, Progress>(job)?.progress.unwrap_or_default())
     }
 }
 
@@ -178,6 +183,14 @@ where
 struct Stored<Payload, Progress> {
     payload: Payload,
     progress: Option<Progress>,
+}
+
+fn read<Payload: DeserializeOwned, Progress: DeserializeOwned>(
+    job: &Job,
+) -> Result<Stored<Payload, Progress>, DbError> {
+    serde_json::from_str(&job.payload).map_err(|error| {
+        DbError::Internal(format!("the payload or progress of a job cannot be read: {error}"))
+    })
 }
 
 fn write(value: &impl Serialize) -> Result<String, DbError> {

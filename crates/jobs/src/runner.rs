@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const READ_EVERY: Duration = Duration::from_millis(200);
 /// The time for which finished jobs are kept.
 const KEEP_MS: i64 = 7 * 24 * 3600 * 1000;
-/// Maximum number of finished jobs deleted by one call.
+/// Maximum number of finished jobs of a state that one transaction deletes.
 const PRUNE_AT_ONCE: i64 = 500;
 /// Maximum number of concurrent jobs.
 const AT_ONCE: usize = 2;
@@ -100,10 +100,15 @@ impl Jobs {
         }
     }
 
-    /// Deletes old finished jobs.
+    /// Deletes old finished jobs in short transactions, until none is left or [`Jobs::stop`] is called.
     pub async fn prune(&self) -> Result<(), DbError> {
         let before = self.0.clock.now().minus(KEEP_MS);
-        self.0.db.write(move |tx| jobs::prune(tx, before, PRUNE_AT_ONCE)).await
+        while self.0.db.write(move |tx| jobs::prune(tx, before, PRUNE_AT_ONCE)).await? {
+            if *self.0.stop.borrow() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -54,6 +54,7 @@ on_both_engines!(
     long_jobs_leave_room_to_others,
     deaths_within_a_step_are_failures,
     a_cancelled_job_is_told,
+    all_old_jobs_are_deleted,
 );
 
 /// A database that is deleted when the test ends.
@@ -289,4 +290,33 @@ async fn a_cancelled_job_is_told(place: &Place) {
     let details: serde_json::Value = serde_json::from_str(&told.details).unwrap();
     let expected = serde_json::json!({ "job_id": id, "kind": "count", "state": "cancelled", "error": null });
     assert_eq!((told.kind, details), (HappeningKind::JobEnded, expected));
+}
+
+async fn all_old_jobs_are_deleted(place: &Place) {
+    const DAY: i64 = 86_400_000;
+    let (db, jobs) = place.process().await;
+    let old_ones = async || {
+        db.write(|tx| -> Result<(), DbError> {
+            for _ in 0..1200 {
+                let id = COUNT.enqueue(tx, "@a:test", &1, 1, NOW)?;
+                reeve_store::jobs::fail(tx, &id, "test", 1, NOW.minus(7 * DAY + 1))?;
+            }
+            let id = COUNT.enqueue(tx, "@a:test", &1, 1, NOW)?;
+            reeve_store::jobs::fail(tx, &id, "test", 1, NOW.minus(7 * DAY))
+        })
+        .await
+        .unwrap();
+    };
+    let left = async || {
+        let states = db.read(reeve_store::jobs::states).await.unwrap();
+        states.iter().map(|(_, _, count)| *count).sum::<i64>()
+    };
+    old_ones().await;
+    jobs.prune().await.unwrap();
+    assert_eq!(left().await, 1);
+    // A runner that stops does not go on.
+    old_ones().await;
+    jobs.stop();
+    jobs.prune().await.unwrap();
+    assert_eq!(left().await, 702);
 }

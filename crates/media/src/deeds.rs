@@ -110,8 +110,8 @@ pub fn add_pending(
     add(tx, settings, new, stored)
 }
 
-/// Deletes a batch of expired media ids.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
+/// Deletes a batch of expired media ids; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
     const MAX: i64 = 500;
     // Uploads that began in time may still be in progress.
     const GRACE_MS: i64 = 24 * 3600 * 1000;

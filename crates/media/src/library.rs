@@ -130,7 +130,8 @@ impl Library {
         self.begin_up_to(user_num, self.settings().max_upload_bytes).await
     }
 
-    /// Begins to write an object for an account, as [`Library::begin`] does, with another maximum size in bytes.
+    /// Begins to write an object for an account, as [`Library::begin`] does, with another maximum size in bytes. What may take
+    /// longer than a day is renewed (`store::media_objects::renew`).
     pub async fn begin_up_to(&self, user_num: UserNum, most: u64) -> Result<Upload, Error> {
         let (object, now) = (random::letters(OBJECT), self.now());
         let writer = self.store().write(&object, user_num);

@@ -7,7 +7,8 @@ use reeve_store::media_objects::{self, PendingDelete};
 use crate::Error;
 use crate::library::Library;
 
-/// The age at which an object in progress counts as abandoned, whatever became of its process.
+/// The age at which an object in progress counts as abandoned, whatever became of its process. One that takes longer is renewed
+/// meanwhile.
 const ABANDONED_MS: i64 = 24 * 3600 * 1000;
 /// Maximum number of objects deleted between two reads of the database.
 const BATCH: i64 = 100;

@@ -10,6 +10,8 @@ use crate::store::{CHUNK, Writer, blocking};
 
 /// Bytes on their way to the store. If it is dropped before it is kept, its object is deleted.
 pub struct Upload {
+    /// The name of its object.
+    object: String,
     /// `None` only while it is lent to another thread, or after a failure.
     pen: Option<WriteState>,
     buffer: Vec<u8>,
@@ -39,8 +41,14 @@ pub struct Stored {
 
 impl Upload {
     pub(crate) fn new(guard: OrphanGuard, writer: Writer, most: u64) -> Self {
+        let object = guard.object().to_owned();
         let pen = Some(WriteState { writer, hash: Sha256::new(), guard });
-        Self { pen, buffer: Vec::new(), head: Vec::new(), length: 0, most }
+        Self { object, pen, buffer: Vec::new(), head: Vec::new(), length: 0, most }
+    }
+
+    /// The name of its object.
+    pub fn object(&self) -> &str {
+        &self.object
     }
 
     /// The first bytes.
@@ -81,7 +89,7 @@ impl Upload {
             self.pen.take().ok_or_else(|| Error::store("an upload ended twice"))?;
         let sha256 = hex(&hash.finalize());
         let length = i64::try_from(self.length).map_err(|_| Error::TooLarge)?;
-        let stored = Stored { object: guard.object().to_owned(), sha256, length };
+        let stored = Stored { object: self.object, sha256, length };
         // In a separate task, which ends even if the request is cancelled.
         let finishing = tokio::spawn(async move { writer.finish().await.map(|()| guard) });
         Ok((stored, finishing.await.map_err(Error::store)??))

@@ -15,6 +15,8 @@ pub struct BrowserSession {
     pub user: User,
     /// The scopes of the account; none while its person must change the password.
     pub scopes: Scopes,
+    /// True if its person must change the password before doing anything else that writes.
+    pub must_change_password: bool,
     /// The time at which the person last proved to be there, in milliseconds.
     pub proven_ts: Millis,
     /// The time at which the session ends.

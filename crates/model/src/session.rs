@@ -39,6 +39,9 @@ pub struct Session {
     /// The scopes that it holds: those of the account, and for a login-as token of them those of its owner. None while its
     /// person must change the password.
     pub scopes: Scopes,
+    /// True if its person must change the password before doing anything else that writes. An administrator who acts as the
+    /// account need not, since the password is not theirs.
+    pub must_change_password: bool,
     /// The device; `None` for login-as tokens.
     pub device_id: Option<String>,
     /// The time at which the access token expires, in milliseconds.
@@ -54,12 +57,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns true if its person must change the password before doing anything else that writes. An administrator who acts
-    /// as the account need not, since the password is not theirs.
-    pub fn must_change_password(&self) -> bool {
-        self.user.password_change_required && self.owner_num == self.user.num
-    }
-
     /// Returns the actor for the audit log: for a login-as token, the administrator behind it.
     pub fn actor(&self) -> Actor {
         Actor::User(self.impersonator.as_deref().unwrap_or(&self.user.user_id).into())

@@ -112,6 +112,8 @@ words! {
         Ready = "ready",
         /// Given up.
         Failed = "failed",
+        /// Given up, since the archive would be larger than the operator allows.
+        TooLarge = "too_large",
         /// Deleted before its time.
         Deleted = "deleted",
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Invite};
+use crate::membership::{self, Invite, JoinedBy};
 use crate::send::{self, Sent};
 use crate::types;
 use crate::{Home, aliases, version};
@@ -166,7 +166,7 @@ fn begin(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, creator: &str, new: &NewRoom) 
     let room_id = format!("!{}:{}", random::letters(18), home.server_name);
     let draft = Draft::state(types::CREATE, "", creator, content);
     let (mut room, _) = event::begin(tx, home, version, &room_id, draft, ctx.now)?;
-    membership::join_as(tx, home, &mut room, creator, ctx.now)?;
+    membership::join_as(tx, home, &mut room, creator, JoinedBy::Rules, ctx.now)?;
 
     let privileged = rules.authorization.explicitly_privilege_room_creators;
     let mut users = Map::new();

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use reeve_db::Tx;
 use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
-use reeve_model::{Actor, Ctx, Membership, Millis, Pos, RoomNum, User};
+use reeve_model::{Actor, Ctx, JobState, Membership, Millis, Pos, RoomNum, User};
 use reeve_store::departures::{self, Departure};
+use reeve_store::room_bin::{self, Effects};
 use reeve_store::rooms::{self, Room};
 use reeve_store::{memberships, users};
 use ruma::UserId;
@@ -18,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::bin::Stay;
+use crate::Home;
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::membership::{self, JoinedBy};
 use crate::types;
-use crate::{Home, membership};
 
 /// The job that makes all members leave, and deletes.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("shutdown_and_purge_room");
@@ -95,6 +97,9 @@ pub struct Progress {
     /// True if the room is in the bin.
     #[serde(default)]
     binned: bool,
+    /// True if none of its reports is in the bin without it any more.
+    #[serde(default)]
+    has_reports: bool,
 }
 
 /// Orders a deletion and returns the id of the job. Effects that need no time come at once: the room is blocked and
@@ -133,10 +138,17 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
     };
     let mut total = 0;
     if let Some(before) = rooms::find(tx, room_id)? {
-        restore::cancel(tx, room_id, ctx.now)?;
+        let mut effects = Effects {
+            was_published: before.published,
+            blocked_ts: blocks.then_some(ctx.now),
+            from_pos: before.last_pos,
+        };
+        if let Some(earlier) = standing(tx, room_id, ctx.now)? {
+            effects = bin::together(earlier, effects);
+        }
         let bin_ms = home.settings.bin_ms;
         let waits = order.purge && order.bin && !order.force_purge && bin_ms > 0;
-        payload.stay = waits.then(|| Stay::of(ctx, bin_ms, &before, blocks));
+        payload.stay = waits.then(|| Stay::of(ctx, bin_ms, effects));
         let room = Room { published: false, ..before.clone() };
         rooms::update(tx, &before, &room)?;
         if let (Some(new), Some(creator)) = (&order.substitute, creator) {
@@ -160,6 +172,22 @@ pub fn order(tx: &mut Tx<'_>, home: &Home, ctx: &Ctx, order: &Order) -> Result<S
     let job = JOB.enqueue(tx, room_id, &payload, total, ctx.now)?;
     reeve_accounts::audit::record(tx, ctx, "room.delete", room_id, &changes)?;
     Ok(job)
+}
+
+/// Returns the effects of an earlier deletion of a room that still stand: of one that failed on the way into the bin, or of one
+/// whose members are still being brought back, which ends here. They end with those of the present deletion.
+fn standing(tx: &mut Tx<'_>, room_id: &str, now: Millis) -> Result<Option<Effects>, Error> {
+    if let Some(from_pos) = restore::cancel(tx, room_id, now)? {
+        return Ok(Some(Effects { was_published: false, blocked_ts: None, from_pos }));
+    }
+    let failed = JOB.newest(tx, room_id)?.filter(|job| job.state == JobState::Failed);
+    let Some(job) = failed else { return Ok(None) };
+    if JOB.progress(&job)?.binned {
+        // The room was in the bin by then, and was brought back.
+        return Ok(None);
+    }
+    let Payload { stay, from_pos, .. } = JOB.payload(&job)?;
+    Ok(stay.map(|stay| stay.effects(from_pos)))
 }
 
 /// Creates the room for the members of the deleted one, in which nobody can reply.
@@ -203,6 +231,13 @@ fn step(
     work: Work<'_, Payload, Progress>,
 ) -> Result<Step<Progress, Outcome>, StepError> {
     let Work { subject: room_id, payload, mut progress, done, now } = work;
+    if !progress.has_reports {
+        // An earlier deletion that failed has moved some, or the restoration that this one ended has not moved all back.
+        if room_bin::put_back_some_reports(tx, payload.room_num, bin::STEP_REPORTS)? > 0 {
+            return Ok(Step::More { progress, done });
+        }
+        progress.has_reports = true;
+    }
     let did = if progress.purging {
         purge::delete_some(tx, payload.room_num, room_id)?
     } else if progress.binned {
@@ -291,7 +326,7 @@ fn remove(
         && let Some(mut new) = rooms::find(tx, new_room_id)?
         && membership::current(tx, user_id, &new)? != Membership::Join
     {
-        match membership::join_as(tx, home, &mut new, user_id, now) {
+        match membership::join_as(tx, home, &mut new, user_id, JoinedBy::Rules, now) {
             Err(Error::Db(error)) => return Err(error.into()),
             Err(refused) => tracing::warn!(user_id, %refused, "could not be brought into the new room"),
             Ok(()) => {}

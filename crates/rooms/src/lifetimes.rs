@@ -5,6 +5,7 @@ use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::{Millis, Pos, RoomNum};
 use reeve_store::lifetimes::{self, Age};
 use reeve_store::{event_deletion, events, rooms};
+use ruma::Int;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -32,6 +33,22 @@ impl Lifetimes {
         let at_least = self.min_ms.map_or(wanted, |min| wanted.max(min));
         Some(self.max_ms.map_or(at_least, |max| at_least.min(max)))
     }
+}
+
+/// Checks the content of `m.room.retention`: lifetimes are positive integers, and the longest is not less than the shortest. A content
+/// from before it was checked may be otherwise.
+pub(crate) fn check_content(content: &Map<String, Value>) -> Result<(), Error> {
+    let lifetime = |key: &str| {
+        let Some(value) = content.get(key) else { return Ok(None) };
+        let ms = value.as_i64().filter(|ms| *ms > 0 && Int::try_from(*ms).is_ok());
+        ms.map(Some).ok_or_else(|| Error::BadContent(format!("'{key}' must be a positive integer")))
+    };
+    let (least, most) = (lifetime("min_lifetime")?, lifetime("max_lifetime")?);
+    if least.zip(most).is_some_and(|(least, most)| most < least) {
+        let text = "'max_lifetime' must not be less than 'min_lifetime'";
+        return Err(Error::BadContent(text.to_owned()));
+    }
+    Ok(())
 }
 
 /// A place in the walk over messages.

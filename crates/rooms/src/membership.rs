@@ -289,31 +289,28 @@ pub(crate) fn invite_as(
     set(tx, home, room, Draft::state(types::MEMBER, target, sender, content), ctx.now)
 }
 
+/// The authority by which a user joins a room without asking for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinedBy {
+    /// The rules of the room, which must allow it.
+    Rules,
+    /// An administrator of the server, whatever the rules of the room.
+    Administrator,
+}
+
 /// Lets a user join a room, without a check of the account.
 pub(crate) fn join_as(
     tx: &mut Tx<'_>,
     home: &Home,
     room: &mut Room,
     user_id: &str,
+    by: JoinedBy,
     now: Millis,
 ) -> Result<(), Error> {
     let mut content = content(Membership::Join, None);
     with_profile(tx, user_id, &mut content)?;
-    set(tx, home, room, own(user_id, content), now)
-}
-
-/// Lets a user join a room to which they belonged, whatever its rules.
-pub(crate) fn rejoin(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    room: &mut Room,
-    user_id: &str,
-    now: Millis,
-) -> Result<(), Error> {
-    let mut content = content(Membership::Join, None);
-    with_profile(tx, user_id, &mut content)?;
-    event::append(tx, home, room, Draft { bypass_auth: true, ..own(user_id, content) }, now)?;
-    Ok(())
+    let draft = Draft { bypass_auth: by == JoinedBy::Administrator, ..own(user_id, content) };
+    set(tx, home, room, draft, now)
 }
 
 /// Removes the guests from a room that no longer admits guests.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::create::{self, NewRoom, Preset};
 use crate::error::Error;
 use crate::event::{self, Draft};
-use crate::membership::{self, Invite};
+use crate::membership::{self, Invite, JoinedBy};
 use crate::types;
 use crate::{Home, data, send};
 
@@ -175,7 +175,7 @@ pub fn send(
         }
     }
     if home.settings.notices.auto_join && current == Membership::Invite && !target.deactivated {
-        membership::join_as(tx, home, &mut room, &target.user_id, ctx.now)?;
+        membership::join_as(tx, home, &mut room, &target.user_id, JoinedBy::Rules, ctx.now)?;
     }
     let draft = Draft {
         event_type: notice.event_type.clone(),

@@ -14,10 +14,11 @@ use reeve_store::rooms;
 use reeve_store::{account_data, filters, kept, memberships, users};
 use serde_json::{Value, json};
 
+use crate::Home;
 use crate::error::Error;
 use crate::event::{self, Draft};
+use crate::membership::{self, JoinedBy};
 use crate::types;
-use crate::{Home, membership};
 
 /// The number of rooms that one step changes.
 const STEP_ROOMS: i64 = 10;
@@ -132,5 +133,5 @@ fn spread_to(tx: &mut Tx<'_>, home: &Home, user: &User, room_num: RoomNum, now: 
     let there = |key: &str| old.get(key).and_then(Value::as_str);
     let same = there("displayname") == user.displayname.as_deref()
         && there("avatar_url") == user.avatar_url.as_deref();
-    if same { Ok(()) } else { membership::join_as(tx, home, &mut room, &user.user_id, now) }
+    if same { Ok(()) } else { membership::join_as(tx, home, &mut room, &user.user_id, JoinedBy::Rules, now) }
 }

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use reeve_accounts::restore::{JOB, NotRejoined, Outcome, Pass, Payload, Progress, Reason, bring_data_back};
-use reeve_db::Tx;
+use reeve_db::{DbError, ReadTx, Tx};
 use reeve_jobs::{Kind, Step, StepError, Work};
 use reeve_model::{Ctx, KeptNum, Membership, Scopes, User};
 use reeve_store::kept::{self, KeptMembership};
 use reeve_store::rooms;
-use reeve_store::users;
+use reeve_store::{room_bin, users};
 
 use crate::error::Error;
 use crate::{Home, membership};
@@ -41,13 +41,6 @@ fn step(
     let Some(num) = payload.kept.get(progress.done).copied() else {
         return Ok(Step::Done { result: whole(payload, progress.outcome), done });
     };
-    if !kept::of_user(tx, user.num, now)?.iter().any(|kept| kept.num == num) {
-        // The time is over.
-        progress.outcome.expired = true;
-        progress.pass = Pass::default();
-        progress.done += 1;
-        return Ok(Step::More { progress, done });
-    }
     let data = bring_data_back(tx, &user, num)?;
     if data.taken > 0 {
         progress.outcome.account_data += data.brought_back;
@@ -62,7 +55,9 @@ fn step(
         let pass = std::mem::take(&mut progress.pass);
         let again = pass.joined && pass.restricted && pass.number < MAX_PASSES;
         if pass.last {
-            kept::expire(tx, num)?;
+            if !pass.binned {
+                kept::expire(tx, num)?;
+            }
             progress.done += 1;
         } else {
             progress.pass = Pass { number: pass.number + 1, last: !again, ..Pass::default() };
@@ -136,6 +131,11 @@ fn settle(
         Tried::Knocked => outcome.rooms_knocked += 1,
         Tried::Refused(reason) if pass.last => {
             let KeptMembership { room_id, membership } = kept;
+            if reason == Reason::InBin {
+                pass.binned = true;
+            } else {
+                kept::delete_membership(tx, num, &room_id)?;
+            }
             outcome.not_rejoined.add(NotRejoined { room_id, membership, reason });
             return Ok(1);
         }
@@ -152,7 +152,9 @@ impl Returning<'_> {
     /// Lets the account come back into a room, as near to its membership there as the room lets it. It knocks in the last pass
     /// only, since it may be able to join before.
     fn come_back(&self, tx: &mut Tx<'_>, kept: &KeptMembership, last: bool) -> Result<Tried, Error> {
-        let Some(room) = rooms::find(tx, &kept.room_id)? else { return Ok(Tried::Refused(Reason::Deleted)) };
+        let Some(room) = rooms::find(tx, &kept.room_id)? else {
+            return Ok(Tried::Refused(gone(tx, &kept.room_id)?));
+        };
         match (membership::current(tx, &self.user.user_id, &room)?, kept.membership) {
             (Membership::Join, _)
             | (Membership::Invite, Membership::Invite | Membership::Knock)
@@ -196,13 +198,18 @@ impl Returning<'_> {
         room_id: &str,
         deed: impl FnOnce(&mut Tx<'_>, &Home, &Ctx, &User, &mut rooms::Room, Option<&str>) -> Result<(), Error>,
     ) -> Result<Option<Reason>, Error> {
-        let Some(mut room) = rooms::find(tx, room_id)? else { return Ok(Some(Reason::Deleted)) };
+        let Some(mut room) = rooms::find(tx, room_id)? else { return Ok(Some(gone(tx, room_id)?)) };
         match tx.attempt(|tx| deed(tx, self.home, self.ctx, self.user, &mut room, None)) {
             Ok(()) => Ok(None),
             Err(Error::Db(error)) => Err(error.into()),
             Err(refused) => Ok(Some(reason(&refused, room.join_rule.as_deref()))),
         }
     }
+}
+
+/// Returns the reason for which a room is not there.
+fn gone(tx: &ReadTx<'_>, room_id: &str) -> Result<Reason, DbError> {
+    Ok(if room_bin::find(tx, room_id)?.is_some() { Reason::InBin } else { Reason::Deleted })
 }
 
 /// Returns the reason for which a room refused the account.

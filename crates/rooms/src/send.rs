@@ -12,7 +12,7 @@ use crate::event::{self, Draft};
 use crate::lookup::{joined_room, not_in};
 use crate::redaction::{self, WantedRedaction};
 use crate::types;
-use crate::{Home, aliases, membership, preview};
+use crate::{Home, aliases, lifetimes, membership, preview};
 
 const SUSPENDED: &str = "Sending messages while account is suspended is not allowed.";
 
@@ -135,6 +135,7 @@ pub(crate) fn check_content(
                 }
             }
         }
+        (types::RETENTION, Some("")) => lifetimes::check_content(&sent.content),
         (types::SERVER_ACL, Some("")) if !sent.content.is_empty() => {
             let lists = ["allow", "deny"];
             let bad = |key: &&str| sent.content.get(*key).is_some_and(|value| !value.is_array());

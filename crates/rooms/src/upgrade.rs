@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::{self, Draft};
 use crate::power::{self, PowerLevels};
 use crate::types;
-use crate::{Home, lookup, version};
+use crate::{Home, lifetimes, lookup, version};
 
 /// The minimum level of users who were creators in a room where creators rank above all levels.
 const CREATOR_LEVEL: i64 = 100;
@@ -24,7 +24,7 @@ const CREATOR_LEVEL: i64 = 100;
 const MAX_LEVEL: i64 = (1 << 53) - 1;
 
 /// State that is copied into the new room.
-const TAKEN_OVER: [&str; 10] = [
+const TAKEN_OVER: [&str; 11] = [
     types::NAME,
     types::TOPIC,
     types::AVATAR,
@@ -35,6 +35,7 @@ const TAKEN_OVER: [&str; 10] = [
     types::SERVER_ACL,
     types::POWER_LEVELS,
     types::SPACE_CHILD,
+    types::RETENTION,
 ];
 
 /// An upgrade that a client requests.
@@ -101,7 +102,8 @@ pub fn upgrade(
             continue;
         }
         let taken = TAKEN_OVER.contains(&state.event_type.as_str())
-            && (state.event_type != types::SPACE_CHILD || content.contains_key("via"));
+            && (state.event_type != types::SPACE_CHILD || content.contains_key("via"))
+            && (state.event_type != types::RETENTION || lifetimes::check_content(&content).is_ok());
         if !taken || content.is_empty() {
             continue;
         }

@@ -146,7 +146,7 @@ async fn answer(
             result.insert("status".to_owned(), json!(done.status.as_u16().to_string()));
             false
         }
-        // What is wrong with the server is wrong with the whole request.
+        // A fault of the server is one of the whole request.
         Err(error) if error.status >= 500 && error.status != 501 => return Err(error),
         Err(error) => {
             result.insert("status".to_owned(), json!(error.status.to_string()));

@@ -64,7 +64,7 @@ pub(crate) const FIXED: (u16, &str, &str) =
 pub(crate) const TOO_MANY: (u16, &str, &str) =
     (400, "tooMany", "the filter would have to look at too many resources, or there are too many members");
 pub(crate) const TAKEN: (u16, &str, &str) =
-    (409, "uniqueness", "the name or external id belongs to another account");
+    (409, "uniqueness", "the name or external id belongs to another account, or the name to an erased one");
 pub(crate) const STALE: (u16, &str, &str) = (412, "", "'If-Match' has another version than the resource");
 pub(crate) const MISSING: (u16, &str, &str) = (404, "M_NOT_FOUND", "there is no such resource");
 pub(crate) const REFUSED: (u16, &str, &str) =

@@ -31,6 +31,8 @@ pub(crate) struct Meta {
 pub(crate) fn object(view: &impl Serialize) -> Result<Object, MatrixError> {
     match serde_json::to_value(view).map_err(MatrixError::internal)? {
         Value::Object(object) => Ok(object),
-        other => Err(MatrixError::internal(format!("a resource is {other}"))),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            Err(MatrixError::internal(format!("a resource is {other}")))
+        }
     }
 }

@@ -78,6 +78,12 @@ impl Names<'_> {
             Some(_) | None => name,
         }
     }
+
+    /// Returns true if a name, in any case of letters, is one of the account with a localpart.
+    pub(crate) fn is_of(self, name: &str, localpart: &str) -> bool {
+        self.localpart(name) == localpart.to_lowercase()
+            || self.of(localpart).to_lowercase() == name.trim().to_lowercase()
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +118,18 @@ mod tests {
         // Localparts that no name makes.
         for localpart in ["Alice", "a=", "a=4", "a=zz", "a=ff", "=41"] {
             assert_eq!(plain.of(localpart), localpart);
+        }
+        for (names, name, localpart, is_its) in [
+            (plain, "ALICE", "alice", true),
+            (plain, "alice", "Alice", true),
+            (plain, "Alice", "Alice", true),
+            (plain, "bob", "alice", false),
+            (plain, "ZOË", "zo=c3=ab", true),
+            (short, "ALICE@Example.com", "alice", true),
+            (short, "Alice", "Alice", true),
+            (short, "alice@other.org", "alice", false),
+        ] {
+            assert_eq!(names.is_of(name, localpart), is_its, "{name} {localpart}");
         }
     }
 }

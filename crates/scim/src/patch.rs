@@ -96,8 +96,8 @@ pub(crate) struct Target {
     pub(crate) key: Option<&'static Attribute>,
 }
 
-/// Returns what a path is about; `None` for what is not kept. What is read-only is refused if the request names it in a `path`,
-/// and not kept if it is one of many keys.
+/// Returns the target of a path; `None` if it is not kept. A read-only attribute is refused if the request names it in a `path`, and
+/// not kept if it is one of many keys.
 pub(crate) fn target(
     resource: Resource,
     path: &str,

@@ -54,6 +54,9 @@ impl Resource {
     }
 }
 
+/// The names of an attribute, and of a key of its values.
+pub(crate) type Name = (&'static str, Option<&'static str>);
+
 /// A place in a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::invalid_value;
 use crate::filter::{self, Filter};
-use crate::place::{Place, Resource};
+use crate::place::{Name, Place, Resource};
 use crate::schema::{LIST, SEARCH};
 use crate::shown::Shown;
 use crate::{read, reply};
@@ -24,13 +24,21 @@ const COUNT: i64 = 100;
 pub(crate) struct Query {
     pub(crate) filter: Option<Filter>,
     /// The attribute by which resources are sorted, with a key of its values.
-    pub(crate) sort_by: Option<(&'static str, Option<&'static str>)>,
+    pub(crate) sort_by: Option<Name>,
     pub(crate) descending: bool,
     /// The number of resources before the page.
     pub(crate) offset: i64,
     /// The maximum number of resources in the page.
     pub(crate) count: i64,
     pub(crate) shown: Shown,
+}
+
+/// A page of the resources of a type that a query selects.
+pub(crate) struct Page {
+    /// The number of all that it selects.
+    pub(crate) total: i64,
+    /// The resources in the page, with all attributes that may be shown.
+    pub(crate) resources: Vec<Object>,
 }
 
 /// Parts of a query that are not attributes, as written.
@@ -124,25 +132,25 @@ impl Query {
         all.into_iter().skip(size(self.offset)).take(size(self.count)).collect()
     }
 
-    /// Returns the response with a page of `total` resources of a type.
-    pub(crate) fn answer(&self, resource: Resource, total: i64, page: Vec<Object>) -> Answer {
-        answer(self.offset, total, self.shown_of(resource, page))
+    /// Returns the response with a page of resources of a type.
+    pub(crate) fn answer(&self, resource: Resource, page: Page) -> Answer {
+        answer(self.offset, page.total, self.shown_of(resource, page.resources))
     }
 
     /// Returns resources as they are shown.
-    pub(crate) fn shown_of(&self, resource: Resource, page: Vec<Object>) -> Vec<Object> {
-        page.into_iter().map(|object| self.shown.of_resource(resource, object)).collect()
+    pub(crate) fn shown_of(&self, resource: Resource, resources: Vec<Object>) -> Vec<Object> {
+        resources.into_iter().map(|object| self.shown.of_resource(resource, object)).collect()
     }
 }
 
-/// Returns the response with a page of `total` resources, behind `offset` others.
-pub(crate) fn answer(offset: i64, total: i64, page: Vec<Object>) -> Answer {
+/// Returns the response with some of `total` resources, as they are shown, behind `offset` others.
+pub(crate) fn answer(offset: i64, total: i64, shown: Vec<Object>) -> Answer {
     let list = json!({
         "schemas": [LIST],
         "totalResults": total,
         "startIndex": offset.saturating_add(1),
-        "itemsPerPage": page.len(),
-        "Resources": page,
+        "itemsPerPage": shown.len(),
+        "Resources": shown,
     });
     reply::json_of(StatusCode::OK, &list)
 }

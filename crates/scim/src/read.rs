@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::error::{invalid_syntax, invalid_value};
 
+/// The maximum length of an external id, in bytes.
+const MAX_EXTERNAL_ID: usize = 1000;
+
 /// Returns the value of a key, in any case of letters.
 pub(crate) fn get<'v>(object: &'v Object, name: &str) -> Option<&'v Value> {
     object.get(name).or_else(|| {
@@ -38,6 +41,19 @@ pub(crate) fn text(object: &Object, name: &str) -> Result<Option<String>, Matrix
     Ok(nullable_text(object, name)?.flatten())
 }
 
+/// Returns the external id of a resource; `None` if the key is absent, `None` inside if it is null or blank.
+pub(crate) fn external_id(object: &Object) -> Result<Option<Option<String>>, MatrixError> {
+    nullable_text(object, "externalId")?.map(checked_external_id).transpose()
+}
+
+/// Returns an external id, as [`external_id`] does; an error if it is too long.
+pub(crate) fn checked_external_id(id: Option<String>) -> Result<Option<String>, MatrixError> {
+    if id.as_ref().is_some_and(|id| id.len() > MAX_EXTERNAL_ID) {
+        return Err(invalid_value(format!("'externalId' must have at most {MAX_EXTERNAL_ID} bytes")));
+    }
+    Ok(id.filter(|id| !id.is_empty()))
+}
+
 /// Returns the objects of an attribute with several values; `None` if the key is absent. One value need not be in a list,
 /// and a text stands for an object with that `value`.
 pub(crate) fn objects(object: &Object, name: &str) -> Result<Option<Vec<Object>>, MatrixError> {
@@ -49,11 +65,13 @@ pub(crate) fn entries(value: &Value, name: &str) -> Result<Vec<Object>, MatrixEr
     let entry = |value: &Value| match value {
         Value::Object(object) => Ok(object.clone()),
         Value::String(text) => Ok(Object::from_iter([("value".to_owned(), Value::String(text.clone()))])),
-        _ => Err(invalid_value(format!("Each of '{name}' must be an object"))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            Err(invalid_value(format!("Each of '{name}' must be an object")))
+        }
     };
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(values) => values.iter().map(entry).collect(),
-        value => Ok(vec![entry(value)?]),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Ok(vec![entry(value)?]),
     }
 }

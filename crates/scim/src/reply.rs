@@ -41,10 +41,11 @@ pub(crate) fn location(app: &App, resource: Resource, id: &str) -> String {
     uri(app, &format!("{}/{}", resource.endpoint(), utf8_percent_encode(id, SEGMENT)))
 }
 
-/// Returns a resource with its version, which is made from all that it shows but `meta`.
+/// Returns a resource with its version, which is a digest of its attributes but `meta` and the groups of a user. Those are changed
+/// with the group, not with the user, and a response need not read them; so the version is the same whatever a request asks for.
 pub(crate) fn with_version(mut resource: Object) -> Object {
     let mut facts = resource.clone();
-    facts.shift_remove("meta");
+    facts.retain(|name, _| !matches!(name.as_str(), "meta" | "groups"));
     let digest = hash_token(&json!(facts).to_string());
     let version = format!("W/\"{}\"", url_base64(digest.get(..VERSION).unwrap_or_default()));
     if let Some(Value::Object(meta)) = resource.get_mut("meta") {

@@ -58,8 +58,8 @@ pub(crate) const COMMON: &[Attribute] = &[
         "meta",
         &[
             text("resourceType", "The type of the resource.").exact().read_only(),
-            Attribute::new("created", Kind::DateTime, "When it was created.").read_only(),
-            Attribute::new("lastModified", Kind::DateTime, "When it was last changed.").read_only(),
+            Attribute::new("created", Kind::DateTime, "The time of its creation.").read_only(),
+            Attribute::new("lastModified", Kind::DateTime, "The time of its last change.").read_only(),
             text("location", "Its URI.").exact().read_only(),
             text("version", "Its version, as in the header ETag.").exact().read_only(),
         ],
@@ -157,7 +157,7 @@ pub(crate) const GROUP_ATTRIBUTES: &[Attribute] = &[
 ];
 
 pub(crate) const MATRIX_GROUP_ATTRIBUTES: &[Attribute] =
-    &[fact(text("kind", "What the group is.").exact().usually(&["role", "space", "room"]))];
+    &[fact(text("kind", "The kind of the group.").exact().usually(&["role", "space", "room"]))];
 
 /// Attributes of users that RFC 7643 defines and that are not kept. Requests may have them.
 pub(crate) const NOT_KEPT: &[&str] = &[
@@ -187,7 +187,7 @@ const SUPPORTED: Attribute = flag("supported", "True if it is supported.").read_
 const URI: &[&str] = &["external"];
 
 const CONFIG_ATTRIBUTES: &[Attribute] = &[
-    reference("documentationUri", URI, "Where the service is documented.").read_only(),
+    reference("documentationUri", URI, "The documentation of the service.").read_only(),
     complex("patch", &[SUPPORTED], "PATCH.").read_only().required(),
     complex(
         "bulk",
@@ -271,17 +271,17 @@ const DEFINITION: &[Attribute] = &[
     flag("required", "True if it is required.").read_only(),
     text("canonicalValues", "Its usual values.").multi().exact().read_only(),
     flag("caseExact", "True if letters in another case make another value.").read_only(),
-    text("mutability", "How it can be changed.").exact().read_only().usually(&[
+    text("mutability", "The way in which it can be changed.").exact().read_only().usually(&[
         "readOnly",
         "readWrite",
         "immutable",
         "writeOnly",
     ]),
-    text("returned", "When it is returned.")
+    text("returned", "The responses that have it.")
         .exact()
         .read_only()
         .usually(&["always", "never", "default", "request"]),
-    text("uniqueness", "Where its values are unique.")
+    text("uniqueness", "The place where its values are unique.")
         .exact()
         .read_only()
         .usually(&["none", "server", "global"]),
@@ -311,7 +311,7 @@ pub(crate) const ALL: &[Schema] = &[
     Schema {
         id: MATRIX_USER,
         name: "MatrixUser",
-        description: "What Matrix knows of an account",
+        description: "The Matrix side of an account",
         attributes: MATRIX_USER_ATTRIBUTES,
     },
     Schema {
@@ -323,13 +323,13 @@ pub(crate) const ALL: &[Schema] = &[
     Schema {
         id: MATRIX_GROUP,
         name: "MatrixGroup",
-        description: "What a group is in Matrix",
+        description: "The Matrix side of a group",
         attributes: MATRIX_GROUP_ATTRIBUTES,
     },
     Schema {
         id: CONFIG,
         name: "ServiceProviderConfig",
-        description: "What the service supports",
+        description: "The features of the service",
         attributes: CONFIG_ATTRIBUTES,
     },
     Schema {

@@ -39,16 +39,16 @@ async fn handle(mut call: Call) -> Answer {
         let page = users::page(&call, &query).await?;
         offset = query.offset;
         total = page.total;
-        shown = query.shown_of(Resource::User, page.users);
+        shown = query.shown_of(Resource::User, page.resources);
     }
     if let Some(mut query) = of_groups.filter(|_| call.caller().holds(Scope::RoomsRead)) {
         offset = query.offset;
         let length = i64::try_from(shown.len()).unwrap_or(i64::MAX);
         query.offset = query.offset.saturating_sub(total).max(0);
         query.count = query.count.saturating_sub(length).max(0);
-        let (more, page) = groups::page(&call, &query).await?;
-        total += more;
-        shown.extend(query.shown_of(Resource::Group, page));
+        let page = groups::page(&call, &query).await?;
+        total += page.total;
+        shown.extend(query.shown_of(Resource::Group, page.resources));
     }
     query::answer(offset, total, shown)
 }

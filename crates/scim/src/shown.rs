@@ -135,7 +135,7 @@ fn each(value: Value, change: &impl Fn(&mut Object)) -> Value {
             Value::Object(object)
         }
         Value::Array(values) => Value::Array(values.into_iter().map(|value| each(value, change)).collect()),
-        value => value,
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => value,
     }
 }
 

@@ -70,6 +70,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "password_change",
         sql: include_str!("../migrations/0023_password_change.sql"),
     },
+    Migration { number: 24, name: "room_bin", sql: include_str!("../migrations/0024_room_bin.sql") },
+    Migration {
+        number: 25,
+        name: "exports_queue",
+        sql: include_str!("../migrations/0025_exports_queue.sql"),
+    },
     Migration {
         number: 26,
         name: "browser_sessions",

@@ -2,6 +2,7 @@
 
 mod mails;
 mod media;
+mod media_objects;
 mod migrations;
 mod plans;
 mod plans_postgres;

@@ -118,8 +118,8 @@ pub(crate) fn post() -> Route {
         .description(
             "Reactivates the account and brings back its addresses, unless another account has them now, its validity, backups of \
              room keys and account data. A durable job lets it join its rooms again, as it could itself: the rooms that do not let it \
-             in are in the result of the job, with the reason. The account may have been reactivated before; what it got since \
-             then wins.",
+             in are in the result of the job, with the reason. A room in the bin stays kept: when it is back, the account can be \
+             restored once more. The account may have been reactivated before; what it got since then wins.",
         )
         .may_take::<Restore>()
         .returns::<Restored>(200)

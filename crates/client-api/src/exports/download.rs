@@ -1,5 +1,7 @@
 //! Downloads of archives, for everybody who knows the link.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
 use reeve_app::{Access, Answer, Call, Content, Family, MatrixError, Route, reply};
@@ -28,7 +30,11 @@ pub(super) fn route() -> Route {
         .returns_other(200, Content::Bytes)
         .returns_other(206, Content::Bytes)
         .errors(&[
-            (404, "M_NOT_FOUND", "the link is unknown, was replaced, or has ended"),
+            (
+                404,
+                "M_NOT_FOUND",
+                "the link is unknown, was replaced, or has ended, or the caller who made it could not do so any more",
+            ),
             (416, "M_UNKNOWN", "the range lies beyond the archive"),
         ])
 }
@@ -38,9 +44,8 @@ fn value(text: &str) -> Result<HeaderValue, MatrixError> {
 }
 
 async fn download(call: Call) -> Answer {
-    let token = call.param("export_token");
-    let now = call.now;
-    let (export, archive) = call.read(move |tx| reeve_export::open(tx, &token, now)).await?;
+    let (token, ctx, app) = (call.param("export_token"), call.ctx(), Arc::clone(&call.app));
+    let (export, archive) = call.read(move |tx| reeve_export::open(tx, &ctx, &app.policy, &token)).await?;
     let etag = format!("\"{}\"", archive.sha256);
     let length = u64::try_from(archive.length).map_err(MatrixError::internal)?;
     let (status, range) = match range::asked(&call.headers, &etag, length) {

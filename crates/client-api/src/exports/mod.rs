@@ -6,9 +6,10 @@ use http::StatusCode;
 use reeve_accounts::sessions::owner;
 use reeve_app::shape::{self, AnyObject};
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Reading, Route, body, reply};
-use reeve_model::{ExportState, Millis};
+use reeve_export::{ExportLink, ExportView};
+use reeve_model::Millis;
 use reeve_store::SortKey;
-use reeve_store::exports::{Export, Options};
+use reeve_store::exports::Options;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,69 +37,13 @@ body! {
     }
 }
 
-/// An archive of everything about the account, ordered or made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OwnExport {
-    id: String,
-    history: bool,
-    media: bool,
-    /// The age recipient to which it is encrypted; null if it is not.
-    #[schema(required)]
-    recipient: Option<String>,
-    /// `waiting`, `running`, `ready`, `failed` or `deleted`.
-    #[schema(value_type = String)]
-    state: ExportState,
-    /// When it was ordered, in milliseconds.
-    created_ts: i64,
-    /// When the archive was complete, in milliseconds; null before.
-    #[schema(required)]
-    completed_ts: Option<i64>,
-    /// When it is deleted, in milliseconds; null while it waits or runs.
-    #[schema(required)]
-    ends_ts: Option<i64>,
-    /// The length of the archive, in bytes; null unless it is ready.
-    #[schema(required)]
-    length: Option<i64>,
-    /// The SHA-256 of the archive, in hexadecimal; null unless it is ready.
-    #[schema(required)]
-    sha256: Option<String>,
-}
-
-impl From<Export> for OwnExport {
-    fn from(export: Export) -> Self {
-        let (length, sha256) = export.archive.map(|archive| (archive.length, archive.sha256)).unzip();
-        Self {
-            id: export.id,
-            history: export.options.history,
-            media: export.options.media,
-            recipient: export.options.recipient,
-            state: export.state,
-            created_ts: export.created_ts.get(),
-            completed_ts: export.completed_ts.map(Millis::get),
-            ends_ts: export.ends_ts.map(Millis::get),
-            length,
-            sha256,
-        }
-    }
-}
-
 /// A page of the exports that the account ordered, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OwnExports {
-    exports: Vec<OwnExport>,
+    exports: Vec<ExportView>,
     /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
-}
-
-/// The link to download an archive.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OwnExportLink {
-    /// The path on this server. Everybody who knows it can download the archive.
-    #[schema(example = "/_reeve/export/rvx_abcd")]
-    path: String,
-    /// The time until which it can be used, in milliseconds.
-    until_ts: i64,
 }
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -107,22 +52,20 @@ pub(crate) fn routes() -> Vec<Route> {
             .access(Access::User)
             .id("orderOwnExport")
             .takes::<OrderOwnExport>()
-            .returns::<OwnExport>(201)
+            .returns::<ExportView>(201)
             .interactive()
             .summary("Orders an archive of everything about the account")
             .description(
-                "One can be ordered a day. It is written in the background, and deleted after some days.",
+                "One can be ordered in a time that the settings bound, a day by default, whatever becomes of it. It is written \
+                 in the background, replaces the former one when it is complete, and is deleted after some days. An archive \
+                 that would have been too large is not ordered again, with as many parts, as long as the order is kept.",
             )
             .errors(&[
                 (400, "M_BAD_JSON", "a value has the wrong type"),
                 (400, "M_INVALID_PARAM", "the recipient is not valid"),
                 (403, "M_FORBIDDEN", "the server makes none for users, or the token is a login-as token"),
                 (409, "M_UNKNOWN", "the export before is not over"),
-                (
-                    429,
-                    "M_LIMIT_EXCEEDED",
-                    "an export was ordered in the last 24 hours, or failed in the last hour",
-                ),
+                (429, "M_LIMIT_EXCEEDED", "an export was ordered lately, or one of these parts was too large"),
             ]),
         Route::read(ALL, list)
             .access(Access::User)
@@ -141,7 +84,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::read(ONE, get)
             .access(Access::User)
             .id("getOwnExport")
-            .returns::<OwnExport>(200)
+            .returns::<ExportView>(200)
             .summary("Returns the state of an archive that the account ordered")
             .errors(&[MISSING]),
         Route::delete(ONE, delete)
@@ -149,12 +92,12 @@ pub(crate) fn routes() -> Vec<Route> {
             .id("deleteOwnExport")
             .returns::<shape::Empty>(200)
             .summary("Deletes an archive that the account ordered, or ends the work on it")
-            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "it was deleted before")]),
+            .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "it was deleted before, or was too large")]),
         Route::post("/_reeve/client/v1/exports/{id}/link", link)
             .access(Access::User)
             .id("createOwnExportLink")
             .may_take::<Authentication>()
-            .returns::<OwnExportLink>(200)
+            .returns::<ExportLink>(200)
             .interactive()
             .summary("Makes the link to download an archive, which ends a former one")
             .errors(&[MISSING, ACTS_AS, (409, "M_UNKNOWN", "the archive is not ready")]),
@@ -174,7 +117,7 @@ async fn order(mut call: Call) -> Answer {
     let ordered = call
         .act(move |tx, session| reeve_export::order_own(tx, &ctx, &settings, owner(session)?, &options))
         .await?;
-    Ok(reply::json(StatusCode::CREATED, &OwnExport::from(ordered)))
+    Ok(reply::json(StatusCode::CREATED, &ExportView::from(&ordered)))
 }
 
 fn list(call: &Reading<'_>) -> Answer {
@@ -190,17 +133,17 @@ fn list(call: &Reading<'_>) -> Answer {
     let is_last = exports.len() <= size;
     exports.truncate(size);
     let next_token = exports.last().filter(|_| !is_last).map(|last| last.sort_key().to_string());
-    reply::ok(&OwnExports { exports: exports.into_iter().map(OwnExport::from).collect(), next_token })
+    reply::ok(&OwnExports { exports: exports.iter().map(ExportView::from).collect(), next_token })
 }
 
 fn get(call: &Reading<'_>) -> Answer {
     let export = reeve_export::find_own(call.tx, call.user()?, call.params.get("id"), call.now)?;
-    reply::ok(&OwnExport::from(export))
+    reply::ok(&ExportView::from(&export))
 }
 
 async fn delete(call: Call) -> Answer {
-    let (ctx, id) = (call.ctx(), call.param("id"));
-    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, owner(session)?, &id)).await?;
+    let (ctx, id, settings) = (call.ctx(), call.param("id"), *call.app.exports.settings());
+    call.act(move |tx, session| reeve_export::delete_own(tx, &ctx, &settings, owner(session)?, &id)).await?;
     call.app.media.wake_sweeper();
     reply::empty()
 }
@@ -212,8 +155,5 @@ async fn link(mut call: Call) -> Answer {
     let made = call
         .act(move |tx, session| reeve_export::create_link(tx, &ctx, &settings, Some(owner(session)?), &id))
         .await?;
-    reply::ok(&OwnExportLink {
-        path: format!("{}{}", reeve_export::DOWNLOAD, made.token),
-        until_ts: made.until_ts.get(),
-    })
+    reply::ok(&ExportLink::from(made))
 }

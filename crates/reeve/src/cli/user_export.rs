@@ -1,8 +1,8 @@
 //! `reeve user export-data`: an archive of everything about an account, which the server writes.
 
-use std::fs::OpenOptions;
+use std::fmt::Display;
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use reeve_export as export;
 use reeve_media::{Content, Library};
 use reeve_model::{Clock, ExportState};
 use reeve_store::exports::{Archive, Export, Options};
+use tempfile::Builder;
 
-use super::{Failure, operator::Operator, terminal::say};
+use super::{Failure, operator::Operator, serve::Signals, terminal::say, token::milliseconds};
 use crate::server::Config;
 
 /// Interval at which the state is read.
@@ -36,6 +37,9 @@ pub(super) struct ExportData {
     /// The age recipient to encrypt the archive to
     #[arg(long, value_name = "AGE1…")]
     recipient: Option<String>,
+    /// The longest time to wait for the server, such as 90s or 8h
+    #[arg(long, value_name = "DURATION", value_parser = milliseconds, default_value = "1h")]
+    timeout: i64,
     /// Only order the archive, and do not wait for it
     #[arg(long, conflicts_with = "output")]
     no_wait: bool,
@@ -43,9 +47,9 @@ pub(super) struct ExportData {
 
 /// Runs the command, and returns its output.
 pub(super) async fn run(command: ExportData, operator: &Operator, config: Config) -> Result<String, Failure> {
-    let ExportData { name, output, history, no_media, recipient, .. } = command;
-    if let Some(path) = output.as_deref().filter(|path| path.exists()) {
-        return Err(Failure::new(format!("{} exists already", path.display())));
+    let ExportData { name, output, history, no_media, recipient, timeout, .. } = command;
+    if let Some(path) = &output {
+        check_target(path)?;
     }
     let user_id = operator.find(&name).await?.user_id;
     let options = Options { history, media: !no_media, recipient };
@@ -66,11 +70,38 @@ pub(super) async fn run(command: ExportData, operator: &Operator, config: Config
         ordered.id
     );
     say(&text);
-    let archive = wait(operator, &ordered.id).await?;
+    let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or_default());
+    let archive =
+        tokio::time::timeout(timeout, wait(operator, &ordered.id)).await.map_err(|_elapsed| {
+            let text =
+                "is not ready in time; the server goes on with it, and administrators can make a link to it";
+            Failure::new(format!("export {} {text}", ordered.id))
+        })??;
     let store = Library::open(config.media, operator.db().clone(), Clock::System)
         .map_err(|error| Failure::new(error.to_string()))?;
-    copy(&store, &archive, &output).await?;
+    let mut signals = Signals::new().map_err(super::cannot_start)?;
+    tokio::select! {
+        copied = copy(&store, &archive, &output) => copied?,
+        name = signals.next() => return Err(Failure::new(format!("stopped by {name}"))),
+    }
     Ok(format!("the archive of {user_id} is in {}\n", output.display()))
+}
+
+/// Returns the folder of a file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Refuses a file that cannot be written, before anything is ordered.
+fn check_target(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Err(Failure::new(format!("{} exists already", path.display())));
+    }
+    let folder = folder(path);
+    if !folder.is_dir() {
+        return Err(Failure::new(format!("there is no folder {}", folder.display())));
+    }
+    Ok(())
 }
 
 /// Waits until the server has written an archive.
@@ -86,7 +117,7 @@ async fn wait(operator: &Operator, id: &str) -> Result<Archive, Failure> {
             (ExportState::Waiting | ExportState::Running | ExportState::Ready, _) => {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            (ExportState::Failed, _) => {
+            (ExportState::Failed | ExportState::TooLarge, _) => {
                 return Err(Failure::new(found.error.unwrap_or_else(|| "the export failed".to_owned())));
             }
             (ExportState::Deleted, _) => return Err(Failure::new("the export was deleted")),
@@ -94,23 +125,30 @@ async fn wait(operator: &Operator, id: &str) -> Result<Archive, Failure> {
     }
 }
 
-/// Copies an archive to a new file that only its owner can read.
+fn unreadable(error: impl Display) -> Failure {
+    Failure::new(format!("cannot read the archive: {error}"))
+}
+
+/// Copies an archive to a new file that only its owner can read. The file has its name when it is whole; until then it is one beside
+/// it, which is removed if this fails.
 async fn copy(store: &Library, archive: &Archive, path: &Path) -> Result<(), Failure> {
     let unwritable =
         |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
+    let folder = folder(path);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    let part = Builder::new().prefix(&name).suffix(".part").tempfile_in(folder);
+    let mut part = part.map_err(unwritable)?;
     let length = u64::try_from(archive.length).unwrap_or_default();
-    let content = store.read_object(&archive.object, 0..length).await;
-    match content.map_err(|error| Failure::new(format!("cannot read the archive: {error}")))? {
-        Content::Whole(bytes) => file.write_all(&bytes).map_err(unwritable)?,
+    match store.read_object(&archive.object, 0..length).await.map_err(unreadable)? {
+        Content::Whole(bytes) => part.write_all(&bytes).map_err(unwritable)?,
         Content::Pieces(mut pieces) => {
             while let Some(piece) = pieces.next().await {
-                let piece =
-                    piece.map_err(|error| Failure::new(format!("cannot read the archive: {error}")))?;
-                file.write_all(&piece).map_err(unwritable)?;
+                part.write_all(&piece.map_err(unreadable)?).map_err(unwritable)?;
             }
         }
     }
-    file.sync_all().map_err(unwritable)
+    part.as_file().sync_all().map_err(unwritable)?;
+    part.persist_noclobber(path).map_err(|failed| unwritable(failed.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unwritable)
 }

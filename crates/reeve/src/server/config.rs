@@ -230,6 +230,7 @@ impl Config {
             retention: retention(&settings.retention),
             exports: reeve_export::Settings {
                 own: settings.exports.own,
+                own_interval_ms: settings.exports.own_interval_ms,
                 keep_ms: settings.exports.keep_ms,
                 link_ms: settings.exports.link_ms,
                 max_bytes: u64::try_from(settings.exports.max_bytes).unwrap_or_default(),
@@ -254,6 +255,7 @@ impl Config {
                 inactive: settings.scim.inactive.0,
                 groups_localpart: settings.scim.groups_localpart.clone(),
                 new_groups: settings.scim.new_groups.0,
+                reuse_erased: settings.scim.reuse_erased,
             },
             html: HtmlSettings {
                 templates_folder: settings.pages.templates.clone(),

@@ -53,7 +53,7 @@ pub(super) async fn run_housekeeping(
             _ = flush.tick() => flush_seen(&app).await,
             _ = flush_media.tick() => app.media.flush().await,
             _ = refresh.tick() => app.selections.refresh(&app.db).await,
-            _ = prune.tick() => prune_expired(&app, &push, keep_batches_ms).await,
+            _ = prune.tick() => prune_expired(&app, &push, keep_batches_ms, &stop).await,
             _ = sweep.tick() => sweep_due(&app).await,
         };
         if let Err(error) = done {
@@ -112,7 +112,12 @@ async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
         .await
 }
 
-async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(), DbError> {
+async fn prune_expired(
+    app: &App,
+    push: &Push,
+    keep_batches_ms: i64,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), DbError> {
     let now = app.clock.now();
     push.prune().await?;
     app.webhooks.prune().await?;
@@ -136,15 +141,20 @@ async fn prune_expired(app: &App, push: &Push, keep_batches_ms: i64) -> Result<(
         }
     }
     let unused_clients_ms = app.oauth.as_ref().map(|oauth| oauth.unused_clients_ms);
+    // One batch in a transaction, so that others can write in between.
+    for prune in [keys::prune, registration::prune, reeve_client_api::prune] {
+        while app.db.write(move |tx| prune(tx, now)).await? {
+            if *stop.borrow() {
+                return Ok(());
+            }
+        }
+    }
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
             reeve_oauth::prune(tx, now, unused_clients_ms)?;
             service_tokens::prune(tx, now)?;
-            keys::prune(tx, now)?;
-            registration::prune(tx, now)?;
-            transactions::prune(tx, now.minus(TRANSACTIONS_MS))?;
-            reeve_client_api::prune(tx, now)
+            transactions::prune(tx, now.minus(TRANSACTIONS_MS))
         })
         .await
 }

@@ -196,12 +196,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
 
     check_retention(settings, &mut problems);
     problems.at_least("batches.keep_ms", settings.batches.keep_ms, 0);
-    // People can order an archive a day, so it is kept as long; and it is not to lie around.
-    problems.at_least("exports.keep_ms", settings.exports.keep_ms, 86_400_000);
-    problems.at_most("exports.keep_ms", settings.exports.keep_ms, 90 * 86_400_000);
-    problems.at_least("exports.link_ms", settings.exports.link_ms, 60_000);
-    problems.at_most("exports.link_ms", settings.exports.link_ms, 7 * 86_400_000);
-    problems.at_least("exports.max_bytes", settings.exports.max_bytes, 1_048_576);
+    check_exports(settings, &mut problems);
     // An event may have 64 KiB; a smaller limit would refuse what every client may send.
     problems.at_least("http.max_body_bytes", http.max_body_bytes, 65_536);
     problems.at_least("http.header_timeout_ms", http.header_timeout_ms, 1);
@@ -213,6 +208,20 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         problems.add("log.filter", problem);
     }
     problems.0
+}
+
+fn check_exports(Settings { exports, .. }: &Settings, problems: &mut Problems) {
+    problems.at_least("exports.own_interval_ms", exports.own_interval_ms, 3_600_000);
+    // Orders are counted as long as they are kept.
+    if exports.own_interval_ms > exports.keep_ms {
+        problems.add("exports.own_interval_ms", "must not be greater than exports.keep_ms");
+    }
+    // An archive is there for a day, and is not to lie around.
+    problems.at_least("exports.keep_ms", exports.keep_ms, 86_400_000);
+    problems.at_most("exports.keep_ms", exports.keep_ms, 90 * 86_400_000);
+    problems.at_least("exports.link_ms", exports.link_ms, 60_000);
+    problems.at_most("exports.link_ms", exports.link_ms, 7 * 86_400_000);
+    problems.at_least("exports.max_bytes", exports.max_bytes, 1_048_576);
 }
 
 /// Open registration must be chosen explicitly.

@@ -384,14 +384,17 @@ sections! {
         /// account `alice`. Other characters that user ids cannot have are always escaped, as in `alice=40example.org`.
         /// When not set, no domain is left out.
         user_name_domain: Option<String> = None;
-        /// What happens to an account with `active: false`: `lock` keeps everything until it is active again,
-        /// `deactivate` ends its sessions, makes it leave its rooms, and deletes its password and addresses.
+        /// The effect of `active: false` on an account: `lock` keeps everything until it is active again, `deactivate`
+        /// ends its sessions, makes it leave its rooms, and deletes its password and addresses.
         inactive: ScimInactive = ScimInactive(Inactive::Lock);
         /// The localpart of the account that manages groups that are rooms or spaces: those that it has joined. It is
         /// created when first needed. When not set, only roles are groups, and none can be created.
         groups_localpart: Option<String> = None;
-        /// What a group that is created with SCIM becomes: a `space` or a `room`.
+        /// The kind of group that SCIM creates: a `space` or a `room`.
         new_groups: ScimGroups = ScimGroups(NewGroups::Space);
+        /// Give an erased account to a user who is created with its name. What it wrote is then shown again, as that
+        /// user's. When false, the name of an erased account is taken for good.
+        reuse_erased: bool = false;
     }
 
     UrlPreviews {

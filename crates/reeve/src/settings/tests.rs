@@ -207,6 +207,14 @@ fn wrong_values_name_the_key_and_the_place() {
             "pages.accent: expected a colour such as #1f5f8b, found \"blue\" (in reeve.toml)",
         ),
         ("pages.session_idle_ms = 0", "pages.session_idle_ms: must be at least 1, not 0 (in reeve.toml)"),
+        (
+            "exports.own_interval_ms = 60000",
+            "exports.own_interval_ms: must be at least 3600000, not 60000 (in reeve.toml)",
+        ),
+        (
+            "exports = { own_interval_ms = 172800000, keep_ms = 86400000 }",
+            "exports.own_interval_ms: must not be greater than exports.keep_ms (in reeve.toml)",
+        ),
         ("tokens.lifetime_ms = 0", "tokens.lifetime_ms: must be at least 1, not 0 (in reeve.toml)"),
         (
             "rate_limits.login.per_second = 0",

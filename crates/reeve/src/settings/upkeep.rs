@@ -48,9 +48,12 @@ sections! {
     }
 
     Exports {
-        /// Let people order an archive of everything about their own account, once a day. Administrators can order archives in
-        /// any case.
+        /// Let people order an archive of everything about their own account. Administrators can order archives in any case.
         own: bool = true;
+        /// The time between two orders of a person, in milliseconds, whatever becomes of the first. A new archive replaces the
+        /// former one. An archive that would be larger than `exports.max_bytes` is not ordered again before the end of
+        /// `exports.keep_ms`, unless with fewer parts.
+        own_interval_ms: i64 = 86_400_000;
         /// The time for which an archive is kept, in milliseconds. It is deleted afterwards.
         keep_ms: i64 = 604_800_000;
         /// The time for which a link to download an archive can be used, in milliseconds. It ends with the archive in any case.

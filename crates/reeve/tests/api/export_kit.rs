@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 
-use reeve_testkit::{Client, Reply};
+use reeve_db::DbError;
+use reeve_model::{ActorKind, Millis};
+use reeve_store::exports::{self, By, NewExport, Options};
+use reeve_store::users;
+use reeve_testkit::{Client, Reply, Server};
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
@@ -89,6 +93,22 @@ impl Opened {
     pub(crate) fn all(&self) -> String {
         self.files.values().map(|bytes| String::from_utf8_lossy(bytes)).collect()
     }
+}
+
+/// Stores an order of an account for itself (`own`) or of the command line, which no worker takes before a time.
+pub(crate) async fn insert(server: &Server, id: &'static str, user_id: &'static str, own: bool, due: i64) {
+    let insert = move |tx: &mut reeve_db::Tx<'_>| -> Result<(), DbError> {
+        let user = users::find(tx, user_id)?.unwrap();
+        let options = Options { history: false, media: false, recipient: None };
+        let by = if own {
+            By { kind: ActorKind::User, id: user_id.to_owned() }
+        } else {
+            By { kind: ActorKind::Cli, id: "cli".to_owned() }
+        };
+        let new = NewExport { id, user_num: user.num, own, requested_by: by, options: &options };
+        exports::insert(tx, &new, Millis::new(due))
+    };
+    server.app().db.write(insert).await.unwrap();
 }
 
 /// Orders an export of an account as an administrator; returns its path.

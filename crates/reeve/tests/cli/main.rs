@@ -249,6 +249,24 @@ fn accounts_without_a_server() {
 }
 
 #[test]
+fn nobody_must_change_a_password_that_cannot_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prints(folder, &["database", "create"]);
+    prints(folder, &["user", "create", "alice", "--no-password"]);
+    let set = |arguments: &[&str]| {
+        let all = [&["user", "set-password", "alice", "--password-stdin"], arguments].concat();
+        let mut command = reeve(folder, &all);
+        let mut child =
+            command.env("REEVE_PASSWORD__ENABLED", "false").stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"a long password").unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(complaint(&set(&["--require-change"])), "Password change disabled");
+    assert!(set(&[]).status.success());
+}
+
+#[test]
 fn the_data_of_a_person() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -263,6 +281,15 @@ fn the_data_of_a_person() {
     let wrong = export(&["alice", "--output", "a.zip", "--recipient", "x"]);
     assert_eq!(complaint(&wrong), "The recipient must be an X25519 recipient of age (age1…)");
     assert_eq!(export(&["alice"]).status.code(), Some(2));
+    assert_eq!(export(&["alice", "--output", "a.zip", "--timeout", "1"]).status.code(), Some(2));
+    // A target that cannot be written is refused before the order.
+    prints(folder, &["user", "create", "carol", "--no-password"]);
+    assert_eq!(complaint(&export(&["carol", "--output", "no/c.zip"])), "there is no folder no");
+    // Nobody writes it.
+    let late = export(&["carol", "--output", "c.zip", "--timeout", "1s"]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(said(&late).contains(" is not ready in time; the server goes on with it"), "{late:?}");
+    assert!(!folder.join("c.zip").exists());
 
     let _server = Server::start(folder);
     // The order from before is done first.
@@ -284,6 +311,15 @@ fn the_data_of_a_person() {
         "{manifest}"
     );
     assert_eq!(complaint(&export(&["alice", "--output", "a.zip"])), "a.zip exists already");
+    // An archive that cannot be read leaves nothing behind.
+    prints(folder, &["user", "create", "dave", "--no-password"]);
+    let mut elsewhere = reeve(folder, &["user", "export-data", "dave", "--output", "d.zip"]);
+    let failed = elsewhere.env("REEVE_MEDIA__FOLDER", "elsewhere").output().unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(said(&failed).contains("cannot read the archive: "), "{failed:?}");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = names.filter(|name| name.contains(".zip")).collect();
+    assert_eq!(left, ["a.zip"]);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn check(client: &mut Client, user_id: &str, rooms: &BTreeSet<String>) {
     );
     let result = json!({
         "threepids": 1, "threepids_taken": 0, "key_backups": 0, "account_data": PIECES, "rooms_joined": ROOMS,
-        "rooms_knocked": 0, "not_rejoined": { "total": 0, "rooms": [] }, "expired": false,
+        "rooms_knocked": 0, "not_rejoined": { "total": 0, "rooms": [] },
     });
     assert_eq!(job["result"], result, "{job}");
     assert_eq!(u64::try_from(data_of(client, user_id)).unwrap(), PIECES);

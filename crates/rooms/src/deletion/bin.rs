@@ -21,20 +21,43 @@ pub(super) struct Stay {
     bin_ms: i64,
     was_published: bool,
     blocked_ts: Option<Millis>,
+    /// `None` in jobs from before it was stored: the position at which the job was ordered.
+    #[serde(default)]
+    from_pos: Option<Pos>,
 }
 
 impl Stay {
-    /// Returns the stay of a room that the actor of a context deletes now. `blocks` is true if the deletion blocks it.
-    pub(super) fn of(ctx: &Ctx, bin_ms: i64, room: &Room, blocks: bool) -> Self {
+    /// Returns the stay of a room that the actor of a context deletes now, with the effects that end with it.
+    pub(super) fn of(ctx: &Ctx, bin_ms: i64, effects: Effects) -> Self {
         let Binned { deleted_ts, deleted_by_kind, deleted_by, purge_ts: _ } = Binned::by(ctx, bin_ms);
+        let Effects { was_published, blocked_ts, from_pos } = effects;
         Self {
             deleted_ts,
             deleted_by_kind,
             deleted_by,
             bin_ms,
-            was_published: room.published,
-            blocked_ts: blocks.then_some(ctx.now),
+            was_published,
+            blocked_ts,
+            from_pos: Some(from_pos),
         }
+    }
+
+    /// Returns the effects that end with the stay. `ordered_pos` is the position at which its job was ordered.
+    pub(super) fn effects(&self, ordered_pos: Pos) -> Effects {
+        Effects {
+            was_published: self.was_published,
+            blocked_ts: self.blocked_ts,
+            from_pos: self.from_pos.unwrap_or(ordered_pos),
+        }
+    }
+}
+
+/// Returns the effects of a deletion together with those of an earlier one that still stand.
+pub(super) fn together(earlier: Effects, later: Effects) -> Effects {
+    Effects {
+        was_published: earlier.was_published || later.was_published,
+        blocked_ts: later.blocked_ts.or(earlier.blocked_ts),
+        from_pos: earlier.from_pos.min(later.from_pos),
     }
 }
 
@@ -44,20 +67,19 @@ pub(super) fn put_some(
     tx: &mut Tx<'_>,
     room: &Room,
     stay: &Stay,
-    from_pos: Pos,
+    ordered_pos: Pos,
     now: Millis,
 ) -> Result<bool, DbError> {
     if room_bin::put_some_reports(tx, room.num, STEP_REPORTS)? > 0 {
         return Ok(false);
     }
-    let effects = Effects { was_published: stay.was_published, blocked_ts: stay.blocked_ts, from_pos };
     let binned = Binned {
         deleted_ts: stay.deleted_ts,
         deleted_by_kind: stay.deleted_by_kind,
         deleted_by: stay.deleted_by.clone(),
         purge_ts: now.plus(stay.bin_ms),
     };
-    room_bin::put(tx, room, effects, &binned)?;
+    room_bin::put(tx, room, stay.effects(ordered_pos), &binned)?;
     Ok(true)
 }
 

@@ -8,13 +8,14 @@ use reeve_jobs::{JobKind, Kind, Step, StepError, Work};
 use reeve_model::{Ctx, Membership, Millis, Pos, RoomNum};
 use reeve_store::departures::{self, ForcedLeave};
 use reeve_store::rooms::{self, Room};
-use reeve_store::{events, memberships, room_bin};
+use reeve_store::{events, kept, memberships, room_bin, users};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bin::{STEP_REPORTS, unblock};
 use crate::error::Error;
-use crate::{Home, membership};
+use crate::membership::{self, JoinedBy};
+use crate::{Home, event};
 
 /// The job that brings the reports and members of a room back.
 pub const JOB: JobKind<Payload, Progress, Outcome> = JobKind::new("restore_room");
@@ -79,12 +80,12 @@ pub fn order(tx: &mut Tx<'_>, ctx: &Ctx, room_id: &str) -> Result<String, Error>
     Ok(job)
 }
 
-/// Ends the job of a room that is deleted again.
-pub(super) fn cancel(tx: &mut Tx<'_>, room_id: &str, now: Millis) -> Result<(), Error> {
-    if let Some(job) = JOB.newest(tx, room_id)? {
-        JOB.cancel(tx, &job, now)?;
-    }
-    Ok(())
+/// Ends the job of a room that is deleted again. Returns the position after which the members left whom it was bringing back;
+/// `None` if there is no such job.
+pub(super) fn cancel(tx: &mut Tx<'_>, room_id: &str, now: Millis) -> Result<Option<Pos>, Error> {
+    let Some(job) = JOB.unfinished(tx, room_id)? else { return Ok(None) };
+    JOB.cancel(tx, &job, now)?;
+    Ok(Some(JOB.payload(&job)?.from_pos))
 }
 
 /// Returns the job.
@@ -138,7 +139,8 @@ fn step(
 
 /// Lets a member join again who was joined when the room was deleted; returns false if the user was not, or had another
 /// membership since. The rules of the room are not asked, as they were not when the member had to leave: otherwise nobody could
-/// come back into a room to which one must be invited.
+/// come back into a room to which one must be invited. A deactivated account stays out, and the room becomes one of those to
+/// which it comes back if it is restored.
 fn rejoin(
     tx: &mut Tx<'_>,
     home: &Home,
@@ -154,9 +156,15 @@ fn rejoin(
     if events::replaced_by(tx, &left)?.is_none_or(|before| before.membership != Some(Membership::Join)) {
         return Ok(false);
     }
+    if let Some(user) = users::find(tx, &leave.user_id)?.filter(|user| user.deactivated) {
+        if let Some(kept) = kept::open(tx, user.num, now)? {
+            kept::keep_membership(tx, kept, &room.room_id, Membership::Join)?;
+        }
+        return Err(Error::forbidden(event::DEACTIVATED));
+    }
     if rooms::blocked_by(tx, &room.room_id)?.is_some() {
         return Err(Error::Blocked);
     }
-    membership::rejoin(tx, home, room, &leave.user_id, now)?;
+    membership::join_as(tx, home, room, &leave.user_id, JoinedBy::Administrator, now)?;
     Ok(true)
 }

@@ -14,7 +14,7 @@ use self::parse::raw;
 pub(crate) use self::parse::{Operator, Raw, RawFilter, path};
 use crate::attribute::{self, Attribute, Kind};
 use crate::error::invalid_filter;
-use crate::place::{Place, Resource, is_key_not_kept};
+use crate::place::{Name, Place, Resource, is_key_not_kept};
 use crate::times;
 
 /// The values that a filter looks at: those of an attribute of a resource, or of a key of an object.
@@ -47,8 +47,8 @@ pub(crate) fn parse(resource: Resource, text: &str) -> Result<Filter, MatrixErro
     bind(Scope::Resource(resource), &raw(text)?)
 }
 
-/// Binds a filter by which a path of PATCH chooses among the values of an attribute. What it says of keys that are not kept
-/// does not count: a value that was sent with them lacks them.
+/// Binds a filter by which a path of PATCH chooses among the values of an attribute. Comparisons with keys that are not kept do
+/// not count: a value that was sent with them lacks them.
 pub(crate) fn choosing(attribute: &'static Attribute, filter: &RawFilter) -> Result<Filter, MatrixError> {
     bind(Scope::Choice(attribute), filter)
 }
@@ -121,10 +121,17 @@ impl Values {
             .iter()
             .filter_map(|value| match value {
                 Value::Object(object) => object.get(key),
-                value => Some(value),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                    Some(value)
+                }
             })
             .filter(|value| !value.is_null())
             .collect()
+    }
+
+    /// Returns the names of the attribute and key.
+    pub(crate) fn name(&self) -> Name {
+        (self.attribute.name, self.key.map(|key| key.name))
     }
 
     /// Returns the attribute whose values are compared.
@@ -176,6 +183,46 @@ impl Filter {
             Self::Or(parts) => parts.iter().any(|part| part.selects(object)),
         }
     }
+
+    /// Returns true if the filter looks at an attribute.
+    pub(crate) fn names(&self, attribute: &str) -> bool {
+        match self {
+            Self::Compare(values, ..) | Self::Present(values) | Self::Within(values, _) => {
+                values.attribute.name == attribute
+            }
+            Self::Not(inner) => inner.names(attribute),
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.names(attribute)),
+        }
+    }
+
+    /// Returns lookups that together find all resources that the filter can select, if there are any: `lookup` returns the one
+    /// that finds those with a value, if values of the attribute can be looked up.
+    pub(crate) fn lookups<L>(&self, lookup: &impl Fn(Name, &str) -> Option<L>) -> Option<Vec<L>> {
+        self.lookups_in(None, lookup)
+    }
+
+    /// Returns lookups as [`Filter::lookups`] does, of a filter on the values of an attribute if there is a parent.
+    fn lookups_in<L>(
+        &self,
+        parent: Option<&'static str>,
+        lookup: &impl Fn(Name, &str) -> Option<L>,
+    ) -> Option<Vec<L>> {
+        match self {
+            Self::Compare(values, Operator::Eq, Value::String(text)) => {
+                let name =
+                    parent.map_or_else(|| values.name(), |parent| (parent, Some(values.attribute.name)));
+                lookup(name, text).map(|found| vec![found])
+            }
+            Self::Within(values, inner) => inner.lookups_in(Some(values.attribute.name), lookup),
+            Self::And(parts) => parts.iter().find_map(|part| part.lookups_in(parent, lookup)),
+            Self::Or(parts) => {
+                let each: Option<Vec<Vec<L>>> =
+                    parts.iter().map(|part| part.lookups_in(parent, lookup)).collect();
+                each.map(|each| each.into_iter().flatten().collect())
+            }
+            Self::Compare(..) | Self::Present(_) | Self::Not(_) => None,
+        }
+    }
 }
 
 /// Compares a value of an attribute with the one in a filter.
@@ -210,7 +257,9 @@ fn compare(attribute: &Attribute, operator: Operator, value: &Value, wanted: &Va
         (Value::Bool(value), wanted) => {
             flag(wanted).is_some_and(|wanted| operator == Operator::Eq && *value == wanted)
         }
-        _ => operator == Operator::Eq && value == wanted,
+        (Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_), wanted) => {
+            operator == Operator::Eq && value == wanted
+        }
     }
 }
 
@@ -220,7 +269,7 @@ pub(crate) fn flag(value: &Value) -> Option<bool> {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
         Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

@@ -27,6 +27,16 @@ pub(crate) enum Operator {
     Le,
 }
 
+impl Operator {
+    /// Returns true if only a text that contains the other one compares so.
+    pub(crate) const fn needs_substring(self) -> bool {
+        match self {
+            Self::Eq | Self::Co | Self::Sw | Self::Ew => true,
+            Self::Ne | Self::Gt | Self::Ge | Self::Lt | Self::Le => false,
+        }
+    }
+}
+
 /// A filter with paths of some form.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Raw<P> {
@@ -231,7 +241,7 @@ impl<'a> Reader<'a> {
         match value {
             Value::Array(_) | Value::Object(_) => None,
             Value::String(text) if text.contains('\0') => None,
-            value => Some(value),
+            value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => Some(value),
         }
     }
 }

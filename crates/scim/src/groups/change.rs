@@ -1,5 +1,7 @@
 //! The changes of a group that a body asks for.
 
+use std::collections::HashSet;
+
 use reeve_app::MatrixError;
 use reeve_app::json::Object;
 use serde_json::Value;
@@ -12,8 +14,6 @@ use crate::read;
 
 /// The maximum length of a name, in characters.
 const MAX_NAME: usize = 255;
-/// The maximum length of an external id, in bytes.
-const MAX_EXTERNAL_ID: usize = 1000;
 
 /// A change of the members of a group, by their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,46 @@ pub(super) enum Members {
     Remove(Vec<String>),
     /// These and no others.
     Set(Vec<String>),
+}
+
+/// A step towards the wanted members of a group. A step that is taken again changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    Add(String),
+    Remove(String),
+}
+
+/// Returns the steps that lead to the members after some changes, one for each user: the last change that names a user counts.
+/// `present` returns the present members, which are read only if others than the named users are concerned.
+pub(super) fn steps(
+    changes: &[Members],
+    present: impl FnOnce() -> Result<Vec<String>, MatrixError>,
+) -> Result<Vec<Step>, MatrixError> {
+    let mut named: HashSet<&str> = HashSet::new();
+    let mut from_last: Vec<Vec<Step>> = Vec::new();
+    for members in changes.iter().rev() {
+        match members {
+            Members::Add(ids) => {
+                let new = ids.iter().filter(|id| named.insert(id.as_str()));
+                from_last.push(new.cloned().map(Step::Add).collect());
+            }
+            Members::Remove(ids) => {
+                let new = ids.iter().filter(|id| named.insert(id.as_str()));
+                from_last.push(new.cloned().map(Step::Remove).collect());
+            }
+            Members::Set(ids) => {
+                let present = present()?;
+                let new: Vec<&String> = ids.iter().filter(|id| named.insert(id.as_str())).collect();
+                let had: HashSet<&String> = present.iter().collect();
+                let add = new.into_iter().filter(|id| !had.contains(id)).cloned().map(Step::Add);
+                let others = present.iter().filter(|id| !named.contains(id.as_str()));
+                from_last.push(others.cloned().map(Step::Remove).chain(add).collect());
+                // Earlier changes do not matter.
+                break;
+            }
+        }
+    }
+    Ok(from_last.into_iter().rev().flatten().collect())
 }
 
 /// The changes of a group. `None` leaves an attribute as it is; within it, `None` removes it.
@@ -41,7 +81,7 @@ impl Change {
         let members = read::objects(group, "members")?;
         Ok(Self {
             name: Some(checked_name(&name)?),
-            external_id: read::nullable_text(group, "externalId")?.map(checked_id).transpose()?,
+            external_id: read::external_id(group)?,
             members: match members {
                 Some(members) => vec![Members::Set(ids(&members)?)],
                 None => Vec::new(),
@@ -71,7 +111,7 @@ impl Change {
                         if value.is_some() && text.is_none() {
                             return Err(not_a_text());
                         }
-                        change.external_id = Some(checked_id(text)?);
+                        change.external_id = Some(read::checked_external_id(text)?);
                     }
                     ("members", act) if target.key.is_none() => {
                         change.members.push(members(act, target.filter.as_ref(), value.as_ref())?);
@@ -132,13 +172,6 @@ fn checked_name(name: &str) -> Result<String, MatrixError> {
     Ok(name.to_owned())
 }
 
-fn checked_id(id: Option<String>) -> Result<Option<String>, MatrixError> {
-    if id.as_ref().is_some_and(|id| id.len() > MAX_EXTERNAL_ID) {
-        return Err(invalid_value(format!("'externalId' must have at most {MAX_EXTERNAL_ID} bytes")));
-    }
-    Ok(id.filter(|id| !id.is_empty()))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -181,6 +214,39 @@ mod tests {
         ]));
         let several = several.unwrap();
         assert_eq!((several.name.as_deref(), several.external_id), (Some("D"), Some(None)));
+    }
+
+    #[test]
+    fn steps_lead_to_the_wanted_members() {
+        let some = |ids: &str| ids.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (add, remove, set) = (
+            |ids: &str| Members::Add(some(ids)),
+            |ids: &str| Members::Remove(some(ids)),
+            |ids: &str| Members::Set(some(ids)),
+        );
+        for (changes, present, wanted) in [
+            (vec![], None, ""),
+            (vec![add("a b a")], None, "+a +b"),
+            (vec![add("a"), add("b")], None, "+a +b"),
+            (vec![add("a b"), remove("a")], None, "+b -a"),
+            (vec![remove("a"), add("a")], None, "+a"),
+            (vec![set("a b")], Some("b c"), "-c +a"),
+            (vec![set("")], Some("b c"), "-b -c"),
+            (vec![add("x"), set("a"), add("b"), remove("c")], Some("b d"), "-d +a +b -c"),
+            (vec![set("a b"), remove("b")], Some("b c"), "-c +a -b"),
+            (vec![set("a"), set("b")], Some("b c"), "-c"),
+        ] {
+            let read = || Ok(some(present.expect("the present members need not be read")));
+            let found: Vec<String> = steps(&changes, read)
+                .unwrap()
+                .iter()
+                .map(|step| match step {
+                    Step::Add(id) => format!("+{id}"),
+                    Step::Remove(id) => format!("-{id}"),
+                })
+                .collect();
+            assert_eq!(found.join(" "), wanted, "{changes:?}");
+        }
     }
 
     #[test]

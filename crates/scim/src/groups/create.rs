@@ -1,7 +1,5 @@
 //! Creates a group.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use reeve_app::json::Object;
 use reeve_app::shape::AnyObject;
@@ -23,7 +21,8 @@ pub(super) fn route() -> Route {
         .id("createScimGroup")
         .summary("Creates a group: a private space or room")
         .description(
-            "The settings say which, and which account manages it. Members that are not users of this server are left out.",
+            "The settings say which, and which account manages it. Members that are not users of this server are left out. Ten \
+             members at a time are added; if one of them is refused, the group is deleted again.",
         )
         .query(Shown::params())
         .takes::<AnyObject>()
@@ -46,7 +45,5 @@ async fn handle(mut call: Call) -> Answer {
 /// Creates a group and returns it.
 pub(crate) async fn create(call: &Call, body: &Object) -> Result<Object, MatrixError> {
     read::check_schema(body, GROUP)?;
-    let new = Change::of_body(body)?;
-    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
-    call.write(move |tx| write::create(tx, &app, &ctx, &new)).await
+    write::create(call, Change::of_body(body)?).await
 }

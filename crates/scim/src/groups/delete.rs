@@ -1,7 +1,5 @@
 //! Deletes a group.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use reeve_app::{Access, Answer, Call, Content, MatrixError, Route, reply};
 use reeve_model::Scope;
@@ -42,7 +40,5 @@ pub(crate) async fn delete(
     group_id: String,
     precondition: Precondition,
 ) -> Result<(), MatrixError> {
-    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
-    let target = Target { group_id, precondition };
-    call.write(move |tx| write::delete(tx, &app, &ctx, &target)).await
+    write::delete(call, Target { group_id, precondition }).await
 }

@@ -3,7 +3,8 @@
 use reeve_app::{Access, Answer, Content, Reading, Route};
 use reeve_model::Scope;
 
-use super::view::{self, Group, ScimGroup};
+use super::group::Group;
+use super::view::{self, ScimGroup};
 use crate::error::{MISSING, TOO_MANY};
 use crate::place::Resource;
 use crate::reply;
@@ -27,7 +28,7 @@ fn handle(call: &Reading<'_>) -> Answer {
     let seen = if shown.has("members") {
         view::whole(call.tx, &call.app, &group)?
     } else {
-        view::without_members(call.tx, &call.app, &[group])?.pop().unwrap_or_default()
+        view::alone(call.tx, &call.app, &group)?
     };
     reply::read(Resource::Group, seen, &shown, &call.headers)
 }

@@ -7,10 +7,12 @@ mod change;
 mod create;
 mod delete;
 mod get;
+mod group;
 mod list;
 mod patch;
 mod put;
 mod search;
+mod select;
 mod view;
 mod write;
 
@@ -18,9 +20,9 @@ use reeve_app::Route;
 
 pub(crate) use self::create::create;
 pub(crate) use self::delete::delete;
-pub(crate) use self::list::page;
 pub(crate) use self::patch::patch;
 pub(crate) use self::put::replace;
+pub(crate) use self::select::page;
 
 pub(crate) const PATH: &str = "/scim/v2/Groups";
 pub(crate) const ONE: &str = "/scim/v2/Groups/{group_id}";

@@ -1,7 +1,5 @@
 //! Changes attributes of a group.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use reeve_app::json::Object;
 use reeve_app::shape::AnyObject;
@@ -25,7 +23,9 @@ pub(super) fn route() -> Route {
         .summary("Changes attributes of a group")
         .description(
             "Adding a member makes an account join the room, or gives it the role instead of the one that it has. Members that \
-             are not users of this server are left out. A group that is a role needs the scopes `users:read` and `admins:write`.",
+             are not users of this server are left out. Ten members at a time are changed, all or nothing: repeating a request \
+             completes one that was refused or broke off half-way. A group that is a role needs the scopes `users:read` and \
+             `admins:write`.",
         )
         .query(Shown::params())
         .takes::<AnyObject>()
@@ -49,7 +49,5 @@ pub(crate) async fn patch(
     body: &Object,
 ) -> Result<Object, MatrixError> {
     let change = Change::of_operations(crate::patch::operations(body)?)?;
-    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
-    let target = Target { group_id, precondition };
-    call.write(move |tx| write::update(tx, &app, &ctx, &target, &change)).await
+    write::update(call, Target { group_id, precondition }, change).await
 }

@@ -1,7 +1,5 @@
 //! Replaces a group.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use reeve_app::json::Object;
 use reeve_app::shape::AnyObject;
@@ -24,8 +22,9 @@ pub(super) fn route() -> Route {
         .id("replaceScimGroup")
         .summary("Changes a group to a given state")
         .description(
-            "An attribute that the request leaves out stays as it is. Members that are not users of this server are left out. A \
-             group that is a role needs the scopes `users:read` and `admins:write`.",
+            "An attribute that the request leaves out stays as it is. Members that are not users of this server are left out. Ten \
+             members at a time are changed, all or nothing: repeating a request completes one that was refused or broke off \
+             half-way. A group that is a role needs the scopes `users:read` and `admins:write`.",
         )
         .query(Shown::params())
         .takes::<AnyObject>()
@@ -49,8 +48,5 @@ pub(crate) async fn replace(
     body: &Object,
 ) -> Result<Object, MatrixError> {
     read::check_schema(body, GROUP)?;
-    let change = Change::of_body(body)?;
-    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
-    let target = Target { group_id, precondition };
-    call.write(move |tx| write::update(tx, &app, &ctx, &target, &change)).await
+    write::update(call, Target { group_id, precondition }, Change::of_body(body)?).await
 }

@@ -4,7 +4,7 @@ use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Route};
 use reeve_model::Scope;
 
-use super::list;
+use super::select;
 use super::view::GroupList;
 use crate::error::{BAD_FILTER, BAD_VALUE, MALFORMED, TOO_MANY};
 use crate::place::Resource;
@@ -23,6 +23,6 @@ pub(super) fn route() -> Route {
 async fn handle(mut call: Call) -> Answer {
     let body = call.take::<AnyObject>().await?.0;
     let query = Query::of_body(Resource::Group, &body)?;
-    let (total, groups) = list::page(&call, &query).await?;
-    query.answer(Resource::Group, total, groups)
+    let page = select::page(&call, &query).await?;
+    query.answer(Resource::Group, page)
 }

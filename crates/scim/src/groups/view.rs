@@ -1,33 +1,21 @@
 //! Groups as clients see them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use reeve_accounts::rights;
 use reeve_app::json::Object;
 use reeve_app::{App, MatrixError};
 use reeve_db::ReadTx;
-use reeve_model::{BuiltInRole, Ctx, Membership, Role, RoomNum, Scope, User, UserNum};
-use reeve_rooms::membership;
-use reeve_store::lists::users::{self as user_list, OrderBy};
-use reeve_store::rooms::{self, Room};
-use reeve_store::scim_groups::role_id;
-use reeve_store::{Paging, audit, memberships, roles, scim_groups, users};
+use reeve_store::{audit, scim_groups};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::account::is_resource;
-use crate::error::{of_accounts, too_many};
-use crate::group_rooms::{manager_id, name_of_room};
+use super::group::{Group, Set, missing};
 use crate::meta::{Meta, object};
 use crate::place::Resource;
 use crate::reply::{location, with_version};
 use crate::times;
 
-/// The maximum number of rooms that are groups.
-const MAX_ROOMS: i64 = 10_000;
-/// The maximum number of members that a response shows of a group.
-const MAX_MEMBERS: i64 = 10_000;
 /// The maximum number of members that a page of groups shows.
 const MAX_SHOWN: usize = 20_000;
 
@@ -91,120 +79,11 @@ pub(crate) struct GroupList {
     resources: Vec<ScimGroup>,
 }
 
-/// A group.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a page has at most some hundred, and most are rooms")]
-pub(super) enum Group {
-    Role(Role),
-    Room(Room),
-}
-
-impl Group {
-    /// Returns the group with an id, if the actor holds the scope to read it.
-    pub(super) fn find(tx: &ReadTx<'_>, app: &App, ctx: &Ctx, id: &str) -> Result<Self, MatrixError> {
-        if let Some(name) = id.strip_prefix("role:") {
-            rights::check_holds(ctx, Scope::UsersRead).map_err(of_accounts)?;
-            return roles::find(tx, name)?.map(Self::Role).ok_or_else(missing);
-        }
-        let manager = manager_id(app).ok_or_else(missing)?;
-        let room = rooms::find(tx, id)?.ok_or_else(missing)?;
-        if membership::current(tx, &manager, &room)? == Membership::Join {
-            Ok(Self::Room(room))
-        } else {
-            Err(missing())
-        }
-    }
-
-    /// Returns all groups that the actor may read: first roles, then rooms.
-    pub(super) fn all(tx: &ReadTx<'_>, app: &App, ctx: &Ctx) -> Result<Vec<Self>, MatrixError> {
-        let mut groups = Vec::new();
-        if ctx.scopes.contains(Scope::UsersRead) {
-            groups.extend(BuiltInRole::WORDS.iter().map(|(_, role)| Self::Role(Role::from(*role))));
-            groups.extend(roles::own(tx)?.into_iter().map(Self::Role));
-        }
-        if let Some(manager) = manager_id(app) {
-            let joined = rooms::joined_by(tx, &manager, MAX_ROOMS + 1)?;
-            if i64::try_from(joined.len()).unwrap_or(i64::MAX) > MAX_ROOMS {
-                return Err(too_many(format!("{manager} has joined more than {MAX_ROOMS} rooms")));
-            }
-            groups.extend(joined.into_iter().map(Self::Room));
-        }
-        Ok(groups)
-    }
-
-    pub(super) fn id(&self) -> String {
-        match self {
-            Self::Role(role) => role_id(&role.name),
-            Self::Room(room) => room.room_id.clone(),
-        }
-    }
-
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Role(role) => role.name.clone(),
-            Self::Room(room) => name_of_room(room),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Role(_) => "role",
-            Self::Room(room) if room.room_type.as_deref() == Some("m.space") => "space",
-            Self::Room(_) => "room",
-        }
-    }
-
-    /// Returns the thing that the audit log names.
-    pub(super) fn audited(&self) -> &str {
-        match self {
-            Self::Role(role) => &role.name,
-            Self::Room(room) => &room.room_id,
-        }
-    }
-
-    /// Returns the user ids of the members; `None` if they are more than a response shows.
-    fn some_members(&self, tx: &ReadTx<'_>, app: &App) -> Result<Option<Vec<String>>, MatrixError> {
-        let found: Vec<String> = match self {
-            Self::Role(role) => {
-                let accounts = holders(tx, app, role)?;
-                let shown = accounts.into_iter().filter(|user| is_resource(&app.scim, user));
-                shown.map(|user| user.user_id).collect()
-            }
-            Self::Room(room) => {
-                let manager = manager_id(app);
-                let members = memberships::of_room_in(tx, room.num, Membership::Join, MAX_MEMBERS + 2)?;
-                let is_shown =
-                    |member: &String| app.home.is_local(member) && manager.as_ref() != Some(member);
-                members.into_iter().filter(is_shown).collect()
-            }
-        };
-        Ok(i64::try_from(found.len()).is_ok_and(|count| count <= MAX_MEMBERS).then_some(found))
-    }
-
-    /// Returns the user ids of the members; an error if they are more than a response shows.
-    pub(super) fn members(&self, tx: &ReadTx<'_>, app: &App) -> Result<Vec<String>, MatrixError> {
-        self.some_members(tx, app)?.ok_or_else(|| {
-            too_many(format!(
-                "The group {} has more than {MAX_MEMBERS} members: ask with excludedAttributes=members",
-                self.id()
-            ))
-        })
-    }
-}
-
-/// Returns the accounts that hold a role, up to one more than a response shows.
-fn holders(tx: &ReadTx<'_>, app: &App, role: &Role) -> Result<Vec<User>, MatrixError> {
-    if role.name == BuiltInRole::Owner.as_str() {
-        let owners = user_list::Filter { admins: Some(true), ..user_list::Filter::default() };
-        let paging = Paging { from: 0, limit: MAX_MEMBERS + 1 };
-        return Ok(user_list::page(tx, &app.server_name, &owners, OrderBy::Name, false, paging)?.users);
-    }
-    let nums: Vec<UserNum> = roles::holders(tx, &role.name, MAX_MEMBERS + 1)?;
-    Ok(users::by_nums(tx, &nums)?)
-}
-
-pub(super) fn missing() -> MatrixError {
-    MatrixError::not_found("Group not found")
+/// The attributes that are read from other tables than the group itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub(super) external_id: bool,
+    pub(super) last_modified: bool,
 }
 
 /// Returns groups as clients see them, without members.
@@ -213,9 +92,27 @@ pub(super) fn without_members(
     app: &App,
     groups: &[Group],
 ) -> Result<Vec<Object>, MatrixError> {
+    some_parts(tx, app, groups, Parts { external_id: true, last_modified: true })
+}
+
+/// Returns groups as clients see them, without members and with some of the parts that must be read.
+pub(super) fn some_parts(
+    tx: &ReadTx<'_>,
+    app: &App,
+    groups: &[Group],
+    parts: Parts,
+) -> Result<Vec<Object>, MatrixError> {
     let ids: Vec<String> = groups.iter().map(Group::id).collect();
-    let mut external = scim_groups::of_groups(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let changed = audit::last_on(tx, &groups.iter().map(Group::audited).collect::<Vec<_>>())?;
+    let mut external = if parts.external_id {
+        scim_groups::of_groups(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>())?
+    } else {
+        HashMap::new()
+    };
+    let changed = if parts.last_modified {
+        audit::last_on(tx, &groups.iter().map(Group::audited).collect::<Vec<_>>())?
+    } else {
+        HashMap::new()
+    };
     let view = |(group, id): (&Group, String)| {
         let created = match group {
             Group::Role(_) => None,
@@ -241,6 +138,11 @@ pub(super) fn without_members(
     groups.iter().zip(ids).map(view).collect()
 }
 
+/// Returns a group as clients see it, without its members and its version.
+pub(super) fn alone(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
+    without_members(tx, app, std::slice::from_ref(group))?.pop().ok_or_else(missing)
+}
+
 /// Returns a group as clients see it, with its members and its version.
 pub(super) fn whole(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
     with_members(app, alone(tx, app, group)?, group.members(tx, app)?)
@@ -253,10 +155,6 @@ pub(super) fn changed(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Objec
         Some(members) => with_members(app, seen, members),
         None => Ok(seen),
     }
-}
-
-fn alone(tx: &ReadTx<'_>, app: &App, group: &Group) -> Result<Object, MatrixError> {
-    Ok(without_members(tx, app, std::slice::from_ref(group))?.pop().unwrap_or_default())
 }
 
 fn with_members(app: &App, mut seen: Object, members: Vec<String>) -> Result<Object, MatrixError> {
@@ -274,16 +172,16 @@ fn with_members(app: &App, mut seen: Object, members: Vec<String>) -> Result<Obj
     Ok(with_version(seen))
 }
 
-/// Adds members to a page of groups. It ends early where it would show too many members; a group that has too many by itself is
+/// Returns a page of groups with their members. It ends early where it would show too many; a group that has too many by itself is
 /// shown without them.
 pub(super) fn page_with_members(
     tx: &ReadTx<'_>,
     app: &App,
-    page: Vec<(Group, Object)>,
+    page: &[Group],
 ) -> Result<Vec<Object>, MatrixError> {
     let mut all = Vec::new();
     let mut shown = 0;
-    for (group, seen) in page {
+    for (group, seen) in page.iter().zip(without_members(tx, app, page)?) {
         let Some(members) = group.some_members(tx, app)? else {
             all.push(seen);
             continue;
@@ -297,29 +195,15 @@ pub(super) fn page_with_members(
     Ok(all)
 }
 
-/// Adds to groups those of some users who are members, so that a filter can compare them.
-pub(super) fn add_some_members(
-    tx: &ReadTx<'_>,
-    app: &App,
-    groups: &mut [(Group, Object)],
-    user_ids: &[String],
-) -> Result<(), MatrixError> {
-    let mut found: Vec<(String, HashSet<String>)> = Vec::new();
-    for user_id in user_ids {
-        let Some(user) = users::find(tx, user_id)? else { continue };
-        let mut ids: HashSet<String> = user.role().map(role_id).into_iter().collect();
-        if let Some(manager) = manager_id(app).filter(|manager| manager != user_id) {
-            let rooms = memberships::shared_rooms(tx, user_id, &manager, RoomNum::ZERO, MAX_ROOMS)?;
-            ids.extend(rooms.into_iter().map(|(_, room_id)| room_id));
-        }
-        found.push((user_id.clone(), ids));
-    }
-    for (group, seen) in groups {
-        let id = group.id();
-        let members = found.iter().filter(|(_, ids)| ids.contains(&id));
-        let members: Vec<Value> =
-            members.map(|(user_id, _)| json!({ "value": user_id, "type": Resource::User.name() })).collect();
-        seen.insert("members".to_owned(), Value::Array(members));
-    }
-    Ok(())
+/// A user, and the groups to which the user belongs.
+pub(super) struct Belonging {
+    pub(super) user_id: String,
+    pub(super) groups: Set,
+}
+
+/// Adds to a group those of some users who are members, so that a filter can compare them.
+pub(super) fn add_members(seen: &mut Object, group: &Group, users: &[Belonging]) {
+    let members = users.iter().filter(|user| user.groups.has(group));
+    let members = members.map(|user| json!({ "value": user.user_id, "type": Resource::User.name() }));
+    seen.insert("members".to_owned(), Value::Array(members.collect()));
 }

@@ -1,11 +1,15 @@
-//! Changes of groups, as deeds on roles and rooms: each in one transaction, all or nothing.
+//! Changes of groups, as deeds on roles and rooms.
+//!
+//! Each member that a request adds or removes is an event of a room, so that many of them take several short transactions, between
+//! which others write. The first one makes all other changes, too; each of the rest checks caller and group again. Since a step that is
+//! taken again changes nothing, repeating a request completes what was broken off.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use reeve_accounts::users::NewUser;
 use reeve_accounts::{Policy, audit, rights, roles, users as accounts};
 use reeve_app::json::Object;
-use reeve_app::{App, MatrixError, NewGroups};
+use reeve_app::{App, Call, MatrixError, NewGroups};
 use reeve_db::{ReadTx, Tx};
 use reeve_model::{Ctx, Scope, User};
 use reeve_rooms::create::{self, NewRoom, Preset};
@@ -16,15 +20,19 @@ use reeve_store::rooms::Room;
 use reeve_store::{scim_groups, users};
 use serde_json::{Map, json};
 
-use super::change::{Change, Members};
-use super::view::{self, Group};
+use super::change::{Change, Step, steps};
+use super::group::Group;
+use super::view;
 use crate::account::is_resource;
 use crate::error::{mutability, of_accounts, too_many};
 use crate::group_rooms::{manager_id, name_of_room};
 use crate::reply::Precondition;
 
-/// The maximum number of members that a request adds and removes: each is an event of a room.
-const MAX_CHANGED: usize = 500;
+/// The maximum number of members that a request adds and removes.
+const MAX_STEPS: usize = 500;
+/// The number of members that a transaction adds and removes: those of a room take positions of the stream, for which all others
+/// wait. It is not bounded by time, so that a request with so few members is always one change, all or nothing.
+const STEPS_AT_ONCE: usize = 10;
 
 /// The group that a request changes.
 #[derive(Clone, Debug)]
@@ -48,42 +56,77 @@ impl Target {
     }
 }
 
-/// Creates a group: a private space or room of the managing account.
-pub(super) fn create(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, new: &Change) -> Result<Object, MatrixError> {
-    rights::check_holds(ctx, Scope::RoomsWrite).map_err(of_accounts)?;
-    let manager = manager(tx, app, ctx)?;
-    let creation_content = match app.scim.new_groups {
-        NewGroups::Space => Map::from_iter([("type".to_owned(), json!("m.space"))]),
-        NewGroups::Room => Map::new(),
-    };
-    let wanted = NewRoom {
-        preset: Some(Preset::PrivateChat),
-        name: new.name.clone(),
-        creation_content,
-        // The identity provider decides who is a member.
-        power_levels: Map::from_iter([("invite".to_owned(), json!(50))]),
-        ..NewRoom::default()
-    };
-    let room = create::create(tx, &app.home, ctx, &manager, &wanted)?;
-    audit::record(tx, ctx, "group.create", &room.room_id, &json!({ "name": new.name }))?;
-    let change = Change { name: None, ..new.clone() };
-    change_group(tx, app, ctx, Group::Room(room), &change)
+/// The state of a change after one of its transactions.
+enum Progress {
+    /// It is complete, and clients see the group so.
+    Complete(Object),
+    /// Some steps are left.
+    Left(Rest),
 }
 
-/// Changes a group.
-pub(super) fn update(
-    tx: &mut Tx<'_>,
-    app: &App,
-    ctx: &Ctx,
-    target: &Target,
-    change: &Change,
-) -> Result<Object, MatrixError> {
-    let group = target.load(tx, app, ctx)?;
-    change_group(tx, app, ctx, group, change)
+/// The steps of a change that are left.
+struct Rest {
+    group_id: String,
+    steps: Vec<Step>,
+}
+
+impl Rest {
+    /// Takes the steps, some in each transaction, and returns the group.
+    async fn complete(self, call: &Call) -> Result<Object, MatrixError> {
+        let Self { group_id, mut steps } = self;
+        loop {
+            let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
+            // The first transaction checked the version, which is another one now.
+            let target = Target { group_id: group_id.clone(), precondition: Precondition::default() };
+            let progress = call.write(move |tx| -> Result<Progress, MatrixError> {
+                let group = target.load(tx, &app, &ctx)?;
+                take_some(tx, &app, &ctx, &group, &steps)
+            });
+            match progress.await? {
+                Progress::Complete(group) => return Ok(group),
+                Progress::Left(rest) => steps = rest.steps,
+            }
+        }
+    }
+}
+
+/// Creates a group and returns it. A group whose members are refused is deleted again, since the client does not know of it.
+pub(super) async fn create(call: &Call, new: Change) -> Result<Object, MatrixError> {
+    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
+    let rest = match call.write(move |tx| create_room(tx, &app, &ctx, &new)).await? {
+        Progress::Complete(group) => return Ok(group),
+        Progress::Left(rest) => rest,
+    };
+    let target = Target { group_id: rest.group_id.clone(), precondition: Precondition::default() };
+    match rest.complete(call).await {
+        Ok(group) => Ok(group),
+        Err(refused) => {
+            delete(call, target).await?;
+            Err(refused)
+        }
+    }
+}
+
+/// Changes a group and returns it.
+pub(super) async fn update(call: &Call, target: Target, change: Change) -> Result<Object, MatrixError> {
+    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
+    let progress = call.write(move |tx| -> Result<Progress, MatrixError> {
+        let group = target.load(tx, &app, &ctx)?;
+        begin(tx, &app, &ctx, group, &change)
+    });
+    match progress.await? {
+        Progress::Complete(group) => Ok(group),
+        Progress::Left(rest) => rest.complete(call).await,
+    }
 }
 
 /// Deletes a group: everybody leaves the room, or the role is deleted, if nobody holds it.
-pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> Result<(), MatrixError> {
+pub(super) async fn delete(call: &Call, target: Target) -> Result<(), MatrixError> {
+    let (app, ctx) = (Arc::clone(&call.app), call.admin_ctx()?);
+    call.write(move |tx| delete_one(tx, &app, &ctx, &target)).await
+}
+
+fn delete_one(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> Result<(), MatrixError> {
     match target.load(tx, app, ctx)? {
         Group::Role(role) => roles::delete(tx, ctx, &role.name).map_err(of_accounts)?,
         Group::Room(mut room) => {
@@ -105,13 +148,36 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> 
     Ok(())
 }
 
-fn change_group(
+/// Creates a private space or room of the managing account, and begins to fill it.
+fn create_room(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, new: &Change) -> Result<Progress, MatrixError> {
+    rights::check_holds(ctx, Scope::RoomsWrite).map_err(of_accounts)?;
+    let manager = manager(tx, app, ctx)?;
+    let creation_content = match app.scim.new_groups {
+        NewGroups::Space => Map::from_iter([("type".to_owned(), json!("m.space"))]),
+        NewGroups::Room => Map::new(),
+    };
+    let wanted = NewRoom {
+        preset: Some(Preset::PrivateChat),
+        name: new.name.clone(),
+        creation_content,
+        // The identity provider decides who is a member.
+        power_levels: Map::from_iter([("invite".to_owned(), json!(50))]),
+        ..NewRoom::default()
+    };
+    let room = create::create(tx, &app.home, ctx, &manager, &wanted)?;
+    audit::record(tx, ctx, "group.create", &room.room_id, &json!({ "name": new.name }))?;
+    let change = Change { name: None, ..new.clone() };
+    begin(tx, app, ctx, Group::Room(room), &change)
+}
+
+/// Changes name and external id of a group, and takes the first steps towards its members.
+fn begin(
     tx: &mut Tx<'_>,
     app: &App,
     ctx: &Ctx,
     mut group: Group,
     change: &Change,
-) -> Result<Object, MatrixError> {
+) -> Result<Progress, MatrixError> {
     let id = group.id();
     let mut changes = Map::new();
     if let Some(name) = change.name.as_ref().filter(|name| **name != group.name()) {
@@ -134,30 +200,33 @@ fn change_group(
     if !changes.is_empty() {
         audit::record(tx, ctx, "group.update", group.audited(), &changes.into())?;
     }
-    let mut left = MAX_CHANGED;
-    for members in &change.members {
-        let (add, remove) = match members {
-            Members::Add(ids) => (ids.clone(), Vec::new()),
-            Members::Remove(ids) => (Vec::new(), ids.clone()),
-            Members::Set(ids) => {
-                let present = group.members(tx, app)?;
-                let (had, wanted): (HashSet<&String>, HashSet<&String>) =
-                    (present.iter().collect(), ids.iter().collect());
-                let add = ids.iter().filter(|id| !had.contains(id)).cloned().collect();
-                (add, present.iter().filter(|id| !wanted.contains(id)).cloned().collect())
-            }
-        };
-        left = left.checked_sub(add.len() + remove.len()).ok_or_else(|| {
-            too_many(format!("A request cannot add and remove more than {MAX_CHANGED} members"))
-        })?;
-        for id in &remove {
-            remove_member(tx, app, ctx, &group, id)?;
-        }
-        for id in &add {
-            add_member(tx, app, ctx, &group, id)?;
+    let steps = steps(&change.members, || group.members(tx, app))?;
+    if steps.len() > MAX_STEPS {
+        return Err(too_many(format!("A request cannot add and remove more than {MAX_STEPS} members")));
+    }
+    take_some(tx, app, ctx, &group, &steps)
+}
+
+/// Takes the first of some steps.
+fn take_some(
+    tx: &mut Tx<'_>,
+    app: &App,
+    ctx: &Ctx,
+    group: &Group,
+    steps: &[Step],
+) -> Result<Progress, MatrixError> {
+    let (now, later) = steps.split_at(steps.len().min(STEPS_AT_ONCE));
+    for step in now {
+        match step {
+            Step::Add(id) => add_member(tx, app, ctx, group, id)?,
+            Step::Remove(id) => remove_member(tx, app, ctx, group, id)?,
         }
     }
-    view::changed(tx, app, &group)
+    if later.is_empty() {
+        Ok(Progress::Complete(view::changed(tx, app, group)?))
+    } else {
+        Ok(Progress::Left(Rest { group_id: group.id(), steps: later.to_vec() }))
+    }
 }
 
 fn rename(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, room: &mut Room, name: &str) -> Result<(), MatrixError> {

@@ -23,7 +23,8 @@ pub(super) fn route() -> Route {
         .id("createScimUser")
         .summary("Creates a user")
         .description(
-            "The localpart of the user id is made from `userName`. A deleted user of the name is the same account again. \
+            "The localpart of the user id is made from `userName`. A deleted user of the name is the same account again, without \
+             what it lost when it was deleted; an erased one is refused with `uniqueness`, unless the settings say otherwise. \
              `active: false` needs the scope `users:moderate` or `users:deactivate`, as the settings say; `roles` needs \
              `admins:write`.",
         )

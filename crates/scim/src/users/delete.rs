@@ -17,7 +17,8 @@ pub(super) fn route() -> Route {
         .summary("Deletes a user: the account is deactivated")
         .description(
             "Its external id is free afterwards; its user id stays taken, and a user who is created with the same name is the \
-             same account. Where `active: false` deactivates already, the account is erased, too.",
+             same account. Where `active: false` deactivates already, the account is erased, too: its name is taken then, \
+             unless the settings say otherwise.",
         )
         .returns_other(204, Content::Nothing)
         .errors(&[REFUSED, MISSING, STALE])

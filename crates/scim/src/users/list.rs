@@ -16,8 +16,8 @@ pub(super) fn route() -> Route {
         .summary("Lists the users that a filter selects")
         .description(
             "`userName`, `id`, `externalId`, addresses, `active`, `meta.created` and `roles` are found in any number of accounts. \
-             What the rest of a filter, joined by `and`, has to look at is bounded; more is refused with `tooMany`. Sorted by \
-             `userName`, `displayName` or `meta.created`.",
+             The number of accounts that the rest of a filter, joined by `and`, has to look at is bounded; more is refused with \
+             `tooMany`. Sorted by `userName`, `displayName` or `meta.created`.",
         )
         .query(Query::params())
         .returns::<UserList>(200)
@@ -27,5 +27,5 @@ pub(super) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let query = Query::of_parameters(Resource::User, &call.query)?;
     let page = select::page(&call, &query).await?;
-    query.answer(Resource::User, page.total, page.users)
+    query.answer(Resource::User, page)
 }

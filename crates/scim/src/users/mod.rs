@@ -1,7 +1,8 @@
 //! Users: accounts.
 //!
 //! A resource is an account that is neither a guest nor deleted. Accounts are never deleted in Matrix, since their ids must not be
-//! given to anybody else: DELETE deactivates, and a deleted user who is created again is the same account.
+//! given to anybody else: DELETE deactivates, and a deleted user who is created again is the same account. The name of an erased
+//! account is taken.
 
 mod create;
 mod delete;

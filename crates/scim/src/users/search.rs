@@ -24,5 +24,5 @@ async fn handle(mut call: Call) -> Answer {
     let body = call.take::<AnyObject>().await?.0;
     let query = Query::of_body(Resource::User, &body)?;
     let page = select::page(&call, &query).await?;
-    query.answer(Resource::User, page.total, page.users)
+    query.answer(Resource::User, page)
 }

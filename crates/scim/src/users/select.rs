@@ -16,30 +16,26 @@ use reeve_db::{DbError, ReadTx};
 use reeve_model::{Millis, User, UserNum};
 use reeve_store::lists::roster::{Asked, Start};
 use reeve_store::lists::users::{self as user_list, Column, OrderBy};
-use reeve_store::{Paging, Selection, external_ids, threepids as stored_threepids, users};
+use reeve_store::{Paging, Roster, Selection, external_ids, threepids as stored_threepids, users};
 use serde_json::Value;
 
 use super::view;
 use crate::account::is_resource;
 use crate::error::{invalid_value, too_many};
-use crate::filter::{Filter, Operator, Values, flag};
-use crate::query::Query;
+use crate::filter::{Filter, Operator, flag};
+use crate::place::Name;
+use crate::query::{Page, Query};
 use crate::reply::with_version;
 use crate::times;
 
 /// The maximum number of users with which a filter is compared one by one.
 const MAX_COMPARED: i64 = 2000;
-
+/// The maximum number of accounts that a user name finds: historical ones may differ in the case of letters alone.
+const MAX_OF_NAME: i64 = 10;
 /// The maximum length of a text by which a selection is narrowed, in bytes.
 const MAX_TEXT: usize = 1000;
 
-/// A page of users.
-pub(crate) struct Page {
-    pub(crate) total: i64,
-    pub(crate) users: Vec<Object>,
-}
-
-/// A way to find one account.
+/// A way to find a few accounts.
 #[derive(Clone, Debug, PartialEq)]
 enum Lookup {
     UserName(String),
@@ -61,138 +57,184 @@ enum Source {
 
 /// Returns the page that a query asks for.
 pub(crate) async fn page(call: &Call, query: &Query) -> Result<Page, MatrixError> {
-    let order_by = order(query)?;
-    let source = source(&call.app, query.filter.as_ref());
-    let roster = match &source {
-        Source::Selection { .. } => Some(call.app.selections.roster(&call.app.db).await?),
-        Source::Lookups(_) | Source::List { .. } => None,
-    };
-    let (app, query) = (Arc::clone(&call.app), query.clone());
-    call.read(move |tx| -> Result<Page, MatrixError> {
-        let descending = query.descending;
-        match (&source, &roster) {
-            (Source::Lookups(lookups), _) => {
-                let mut found = Vec::new();
-                for lookup in lookups {
-                    if let Some(user) = lookup.find(tx, &app)?.filter(|user| is_resource(&app.scim, user))
-                        && !found.iter().any(|known: &User| known.num == user.num)
-                    {
-                        found.push(user);
-                    }
-                }
-                sort(&mut found, order_by, descending);
-                compared(tx, &app, &query, found)
+    let search = Search { app: Arc::clone(&call.app), order: Order::of(query)?, query: query.clone() };
+    match source(&call.app, query.filter.as_ref()) {
+        Source::Lookups(lookups) => call.read(move |tx| search.looked_up(tx, &lookups)).await,
+        Source::List { locked } => call.read(move |tx| search.listed(tx, locked)).await,
+        Source::Selection { selection, is_exact } => {
+            let roster = call.app.selections.roster_for(&call.app.db, &selection).await?;
+            if is_exact {
+                call.read(move |tx| search.selected(tx, &roster, &selection)).await
+            } else {
+                call.read(move |tx| search.compared_with(tx, &roster, &selection)).await
             }
-            (Source::List { locked }, _) => {
-                let filter = user_list::Filter {
-                    guests: Some(false),
-                    deactivated: Some(false),
-                    locked: *locked,
-                    ..user_list::Filter::default()
-                };
-                let paging = Paging { from: query.offset, limit: query.count };
-                let page = user_list::page(tx, &app.server_name, &filter, order_by, descending, paging)?;
-                Ok(Page { total: page.total, users: shown(tx, &app, &query, page.users)? })
-            }
-            (Source::Selection { selection, is_exact }, Some(roster)) => {
-                let (start, limit) =
-                    if *is_exact { (query.offset, query.count) } else { (0, MAX_COMPARED) };
-                let asked = Asked { order_by, descending, start: Start::Offset(start), limit };
-                let found = roster.page(tx, &app.server_name, selection, &asked)?;
-                let found = found.ok_or_else(|| MatrixError::internal("an offset is always found"))?;
-                if *is_exact {
-                    let users = shown(tx, &app, &query, users::by_nums(tx, &found.nums)?)?;
-                    return Ok(Page { total: found.total, users });
-                }
-                if found.total > MAX_COMPARED {
-                    return Err(too_many(format!(
-                        "The filter would have to look at {} users; more than {MAX_COMPARED} need a part that is found by \
-                         itself, such as 'userName eq', joined by 'and'",
-                        found.total
-                    )));
-                }
-                compared(tx, &app, &query, users::by_nums(tx, &found.nums)?)
-            }
-            (Source::Selection { .. }, None) => Err(MatrixError::internal("a selection needs a roster")),
         }
-    })
-    .await
-}
-
-/// Returns users as a page shows them.
-fn shown(tx: &ReadTx<'_>, app: &App, query: &Query, accounts: Vec<User>) -> Result<Vec<Object>, MatrixError> {
-    let all = view::users(tx, app, accounts, query.shown.has("groups"))?;
-    Ok(all.into_iter().map(with_version).collect())
-}
-
-/// Compares a filter with users, which are in order, and returns the page of those that it selects.
-fn compared(tx: &ReadTx<'_>, app: &App, query: &Query, accounts: Vec<User>) -> Result<Page, MatrixError> {
-    let with_groups = query.filter.as_ref().is_some_and(|filter| names(filter, "groups"));
-    let seen = view::users(tx, app, accounts.clone(), with_groups)?;
-    let selects = |object: &Object| query.filter.as_ref().is_none_or(|filter| filter.selects(object));
-    let selected: Vec<User> = accounts
-        .into_iter()
-        .zip(&seen)
-        .filter(|(_, object)| selects(object))
-        .map(|(account, _)| account)
-        .collect();
-    let total = i64::try_from(selected.len()).unwrap_or(i64::MAX);
-    Ok(Page { total, users: shown(tx, app, query, query.cut(selected))? })
-}
-
-/// Returns true if a filter names an attribute.
-fn names(filter: &Filter, name: &str) -> bool {
-    match filter {
-        Filter::Compare(values, ..) | Filter::Present(values) | Filter::Within(values, _) => {
-            values.attribute.name == name
-        }
-        Filter::Not(inner) => names(inner, name),
-        Filter::And(parts) | Filter::Or(parts) => parts.iter().any(|part| names(part, name)),
     }
 }
 
-fn order(query: &Query) -> Result<OrderBy, MatrixError> {
-    match query.sort_by {
-        None | Some(("userName" | "id", None)) => Ok(OrderBy::Name),
-        Some(("displayName", None) | ("name", Some("formatted"))) => Ok(OrderBy::Column(Column::Displayname)),
-        Some(("meta", Some("created"))) => Ok(OrderBy::Column(Column::CreatedTs)),
-        Some((name, _)) => Err(invalid_value(format!("Users cannot be sorted by '{name}'"))),
-    }
+/// A query under way.
+struct Search {
+    app: Arc<App>,
+    query: Query,
+    order: Order,
 }
 
-/// Sorts a few accounts as lists do.
-fn sort(accounts: &mut [User], order_by: OrderBy, descending: bool) {
-    accounts.sort_by(|a, b| {
-        let ordering = match order_by {
-            OrderBy::Column(Column::Displayname) => a
-                .displayname
-                .is_none()
-                .cmp(&b.displayname.is_none())
-                .then_with(|| a.displayname.cmp(&b.displayname)),
-            OrderBy::Column(_) => a.created_ts.cmp(&b.created_ts),
-            OrderBy::Name | OrderBy::Flag(_) | OrderBy::UserType => a.user_id.cmp(&b.user_id),
+impl Search {
+    /// Returns the page of the users whom some lookups find.
+    fn looked_up(&self, tx: &ReadTx<'_>, lookups: &[Lookup]) -> Result<Page, MatrixError> {
+        let mut found: Vec<User> = Vec::new();
+        for lookup in lookups {
+            for user in lookup.find(tx, &self.app)? {
+                if is_resource(&self.app.scim, &user) && !found.iter().any(|known| known.num == user.num) {
+                    found.push(user);
+                }
+            }
+        }
+        self.order.sort(&mut found, self.query.descending);
+        self.compared(tx, found)
+    }
+
+    /// Returns the page of all users, or of those who are locked or not.
+    fn listed(&self, tx: &ReadTx<'_>, locked: Option<bool>) -> Result<Page, MatrixError> {
+        let filter = user_list::Filter {
+            guests: Some(false),
+            deactivated: Some(false),
+            locked,
+            ..user_list::Filter::default()
         };
-        let ordering = if descending { ordering.reverse() } else { ordering };
-        ordering.then_with(|| a.user_id.cmp(&b.user_id))
-    });
+        let paging = Paging { from: self.query.offset, limit: self.query.count };
+        let (order_by, descending) = (self.order.of_lists(), self.query.descending);
+        let page = user_list::page(tx, &self.app.server_name, &filter, order_by, descending, paging)?;
+        Ok(Page { total: page.total, resources: self.shown(tx, page.users)? })
+    }
+
+    /// Returns the page of a selection.
+    fn selected(&self, tx: &ReadTx<'_>, roster: &Roster, selection: &Selection) -> Result<Page, MatrixError> {
+        let (total, users) = self.some(tx, roster, selection, self.query.offset, self.query.count)?;
+        Ok(Page { total, resources: self.shown(tx, users)? })
+    }
+
+    /// Returns the page of those of a selection whom the filter selects, if the selection is small enough.
+    fn compared_with(
+        &self,
+        tx: &ReadTx<'_>,
+        roster: &Roster,
+        selection: &Selection,
+    ) -> Result<Page, MatrixError> {
+        let (total, users) = self.some(tx, roster, selection, 0, MAX_COMPARED)?;
+        if total > MAX_COMPARED {
+            return Err(too_many(format!(
+                "The filter would have to look at {total} users; more than {MAX_COMPARED} need a part that is found by \
+                 itself, such as 'userName eq', joined by 'and'"
+            )));
+        }
+        self.compared(tx, users)
+    }
+
+    /// Returns the number of accounts in a selection, and some of them.
+    fn some(
+        &self,
+        tx: &ReadTx<'_>,
+        roster: &Roster,
+        selection: &Selection,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(i64, Vec<User>), MatrixError> {
+        let (order_by, descending) = (self.order.of_lists(), self.query.descending);
+        let asked = Asked { order_by, descending, start: Start::Offset(offset), limit };
+        let found = roster.page(tx, &self.app.server_name, selection, &asked)?;
+        let found = found.ok_or_else(|| MatrixError::internal("an offset is always found"))?;
+        Ok((found.total, users::by_nums(tx, &found.nums)?))
+    }
+
+    /// Compares the filter with accounts, which are in order, and returns the page of those that it selects.
+    fn compared(&self, tx: &ReadTx<'_>, accounts: Vec<User>) -> Result<Page, MatrixError> {
+        let filter = self.query.filter.as_ref();
+        let with_groups = filter.is_some_and(|filter| filter.names("groups"));
+        let seen = view::users(tx, &self.app, accounts.clone(), with_groups)?;
+        let selected: Vec<User> = accounts
+            .into_iter()
+            .zip(&seen)
+            .filter(|(_, object)| filter.is_none_or(|filter| filter.selects(object)))
+            .map(|(account, _)| account)
+            .collect();
+        let total = i64::try_from(selected.len()).unwrap_or(i64::MAX);
+        Ok(Page { total, resources: self.shown(tx, self.query.cut(selected))? })
+    }
+
+    /// Returns users as a page shows them.
+    fn shown(&self, tx: &ReadTx<'_>, accounts: Vec<User>) -> Result<Vec<Object>, MatrixError> {
+        let all = view::users(tx, &self.app, accounts, self.query.shown.has("groups"))?;
+        Ok(all.into_iter().map(with_version).collect())
+    }
+}
+
+/// An order of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Name,
+    DisplayName,
+    Created,
+}
+
+impl Order {
+    /// Returns the order that a query asks for.
+    fn of(query: &Query) -> Result<Self, MatrixError> {
+        match query.sort_by {
+            None | Some(("userName" | "id", None)) => Ok(Self::Name),
+            Some(("displayName", None) | ("name", Some("formatted"))) => Ok(Self::DisplayName),
+            Some(("meta", Some("created"))) => Ok(Self::Created),
+            Some((name, _)) => Err(invalid_value(format!("Users cannot be sorted by '{name}'"))),
+        }
+    }
+
+    /// Returns the order as lists name it.
+    fn of_lists(self) -> OrderBy {
+        match self {
+            Self::Name => OrderBy::Name,
+            Self::DisplayName => OrderBy::Column(Column::Displayname),
+            Self::Created => OrderBy::Column(Column::CreatedTs),
+        }
+    }
+
+    /// Sorts a few accounts as lists do.
+    fn sort(self, accounts: &mut [User], descending: bool) {
+        accounts.sort_by(|a, b| {
+            let ordering = match self {
+                Self::Name => a.user_id.cmp(&b.user_id),
+                Self::DisplayName => by_display_name(a).cmp(&by_display_name(b)),
+                Self::Created => a.created_ts.cmp(&b.created_ts),
+            };
+            let ordering = if descending { ordering.reverse() } else { ordering };
+            ordering.then_with(|| a.user_id.cmp(&b.user_id))
+        });
+    }
+}
+
+/// Returns the sort key of an account by display name. Those without one come last.
+fn by_display_name(account: &User) -> (bool, Option<&str>) {
+    (account.displayname.is_none(), account.displayname.as_deref())
 }
 
 /// Returns the accounts among which a filter selects.
 fn source(app: &App, filter: Option<&Filter>) -> Source {
-    if let Some(lookups) = filter.and_then(lookups) {
+    if let Some(lookups) = filter.and_then(|filter| filter.lookups(&lookup)) {
         return Source::Lookups(lookups);
     }
-    let is_locking = app.scim.inactive == Inactive::Lock;
     let terms: Vec<&Filter> = match filter {
         None => Vec::new(),
         Some(Filter::And(parts)) => parts.iter().collect(),
         Some(term) => vec![term],
     };
+    let is_locking = app.scim.inactive == Inactive::Lock;
     if is_locking {
-        match terms.as_slice() {
-            [] => return Source::List { locked: None },
-            [term] if let Some(active) = active(term) => return Source::List { locked: Some(!active) },
-            _ => {}
+        let locked = match terms.as_slice() {
+            [] => Some(None),
+            [term] => active(term).map(|active| Some(!active)),
+            [_, _, ..] => None,
+        };
+        if let Some(locked) = locked {
+            return Source::List { locked };
         }
     }
     let mut selection = Selection {
@@ -247,88 +289,62 @@ fn narrow(app: &App, selection: &mut Selection, term: &Filter) -> bool {
     if text.is_empty() || text.len() > MAX_TEXT {
         return false;
     }
-    match (name(values), operator) {
-        (("meta", Some("created")), operator) => {
-            let Some(time) = times::parse(text).filter(|time| *time >= Millis::ZERO) else { return false };
-            let (after, before) = match operator {
-                Operator::Gt => (Some(time.plus(1)), None),
-                Operator::Ge => (Some(time), None),
-                Operator::Lt => (None, Some(time)),
-                Operator::Le => (None, Some(time.plus(1))),
-                Operator::Eq => (Some(time), Some(time.plus(1))),
-                Operator::Ne | Operator::Co | Operator::Sw | Operator::Ew => return false,
-            };
-            selection.created_after = selection.created_after.max(after);
-            selection.created_before = match (selection.created_before, before) {
-                (Some(known), Some(before)) => Some(known.min(before)),
-                (known, before) => known.or(before),
-            };
-            true
+    match values.name() {
+        ("meta", Some("created")) => narrow_by_creation(selection, *operator, text),
+        ("roles", None | Some("value")) => {
+            let is_first = *operator == Operator::Eq && selection.role.is_none();
+            if is_first {
+                selection.role = Some(text.clone());
+            }
+            is_first
         }
-        (("roles", None | Some("value")), Operator::Eq) if selection.role.is_none() => {
-            selection.role = Some(text.clone());
-            true
-        }
-        (
-            ("displayName", None) | ("name", Some("formatted")),
-            Operator::Eq | Operator::Co | Operator::Sw | Operator::Ew,
-        ) => {
+        ("displayName", None) | ("name", Some("formatted")) if operator.needs_substring() => {
             selection.name = Some(text.clone());
             false
         }
-        (("userName", None), Operator::Co | Operator::Sw | Operator::Ew) => {
-            let is_in_domain =
-                app.scim.user_name_domain.as_ref().is_some_and(|domain| domain.contains(text.as_str()));
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            // Other characters are escaped in the localpart.
-            if text.chars().all(is_plain) && !is_in_domain {
-                selection.name = Some(text.clone());
-            }
+        ("userName", None) if operator.needs_substring() && is_of_localpart(app, text) => {
+            selection.name = Some(text.clone());
             false
         }
-        (("emails", None | Some("value")), Operator::Co | Operator::Sw | Operator::Ew) => {
+        ("emails", None | Some("value")) if operator.needs_substring() => {
             selection.email = Some(text.clone());
             false
         }
-        _ => false,
+        // By other attributes no selection is made.
+        (_, _) => false,
     }
 }
 
-/// Returns the names of the attribute and key that a term compares.
-fn name(values: &Values) -> (&'static str, Option<&'static str>) {
-    (values.attribute.name, values.key.map(|key| key.name))
+/// Narrows a selection to the accounts whose time of creation compares with a text. Returns true if that is all the text says.
+fn narrow_by_creation(selection: &mut Selection, operator: Operator, text: &str) -> bool {
+    let Some(time) = times::parse(text).filter(|time| *time >= Millis::ZERO) else { return false };
+    let (after, before) = match operator {
+        Operator::Gt => (Some(time.plus(1)), None),
+        Operator::Ge => (Some(time), None),
+        Operator::Lt => (None, Some(time)),
+        Operator::Le => (None, Some(time.plus(1))),
+        Operator::Eq => (Some(time), Some(time.plus(1))),
+        Operator::Ne | Operator::Co | Operator::Sw | Operator::Ew => return false,
+    };
+    selection.created_after = selection.created_after.max(after);
+    selection.created_before = match (selection.created_before, before) {
+        (Some(known), Some(before)) => Some(known.min(before)),
+        (known, before) => known.or(before),
+    };
+    true
 }
 
-/// Returns the lookups that find all accounts that a filter can select; `None` if none do.
-fn lookups(filter: &Filter) -> Option<Vec<Lookup>> {
-    match filter {
-        Filter::Compare(values, Operator::Eq, Value::String(text)) => Some(vec![lookup(name(values), text)?]),
-        Filter::Within(values, inner) => within(values.attribute.name, inner),
-        Filter::And(parts) => parts.iter().find_map(lookups),
-        Filter::Or(parts) => {
-            let each: Option<Vec<Vec<Lookup>>> = parts.iter().map(lookups).collect();
-            each.map(|each| each.concat())
-        }
-        Filter::Compare(..) | Filter::Present(_) | Filter::Not(_) => None,
-    }
+/// Returns true if a text in a user name, in any case of letters, is in the localpart as it is: it needs no escapes, and is not a
+/// part of the domain that localparts do without.
+fn is_of_localpart(app: &App, text: &str) -> bool {
+    let text = text.to_lowercase();
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
+    let is_in_domain = app.scim.user_name_domain.as_ref().is_some_and(|domain| domain.contains(&text));
+    text.chars().all(is_plain) && !is_in_domain
 }
 
-/// Returns the lookups of a filter on the values of an attribute.
-fn within(attribute: &'static str, filter: &Filter) -> Option<Vec<Lookup>> {
-    match filter {
-        Filter::Compare(values, Operator::Eq, Value::String(text)) => {
-            Some(vec![lookup((attribute, Some(values.attribute.name)), text)?])
-        }
-        Filter::And(parts) => parts.iter().find_map(|part| within(attribute, part)),
-        Filter::Or(parts) => {
-            let each: Option<Vec<Vec<Lookup>>> = parts.iter().map(|part| within(attribute, part)).collect();
-            each.map(|each| each.concat())
-        }
-        Filter::Compare(..) | Filter::Present(_) | Filter::Within(..) | Filter::Not(_) => None,
-    }
-}
-
-fn lookup(name: (&'static str, Option<&'static str>), text: &str) -> Option<Lookup> {
+/// Returns the lookup that finds the accounts with a value of an attribute; `None` if it cannot be looked up.
+fn lookup(name: Name, text: &str) -> Option<Lookup> {
     let text = text.to_owned();
     match name {
         ("userName", None) => Some(Lookup::UserName(text)),
@@ -336,31 +352,31 @@ fn lookup(name: (&'static str, Option<&'static str>), text: &str) -> Option<Look
         ("externalId", None) => Some(Lookup::ExternalId(text)),
         ("emails", None | Some("value")) => Some(Lookup::Address { medium: "email", address: text }),
         ("phoneNumbers", None | Some("value")) => Some(Lookup::Address { medium: "msisdn", address: text }),
-        _ => None,
+        (_, _) => None,
     }
 }
 
 impl Lookup {
-    fn find(&self, tx: &ReadTx<'_>, app: &App) -> Result<Option<User>, DbError> {
+    /// Returns the accounts, which need not be resources.
+    fn find(&self, tx: &ReadTx<'_>, app: &App) -> Result<Vec<User>, DbError> {
         let by_num = |num: Option<UserNum>| match num {
             Some(num) => users::by_num(tx, num),
             None => Ok(None),
         };
-        match self {
-            Self::Id(user_id) => users::find(tx, user_id),
+        let found = match self {
+            Self::Id(user_id) => users::find(tx, user_id)?,
             Self::UserName(name) => {
                 let user_id = format!("@{}:{}", view::names(app).localpart(name), app.server_name);
-                match users::resolve_case(tx, &user_id)? {
-                    Some(user_id) => users::find(tx, &user_id),
-                    None => Ok(None),
-                }
+                return users::by_ids(tx, &users::any_case(tx, &user_id, MAX_OF_NAME)?);
             }
-            Self::ExternalId(id) => by_num(external_ids::find_user(tx, &app.scim.external_id_provider, id)?),
+            Self::ExternalId(id) => by_num(external_ids::find_user(tx, &app.scim.external_id_provider, id)?)?,
             Self::Address { medium, address } => match threepids::canonical(medium, address) {
-                Ok(address) => by_num(stored_threepids::find_user(tx, medium, &address)?),
-                Err(_) => Ok(None),
+                Ok(address) => by_num(stored_threepids::find_user(tx, medium, &address)?)?,
+                // A text that is no address belongs to nobody.
+                Err(_) => None,
             },
-        }
+        };
+        Ok(found.into_iter().collect())
     }
 }
 
@@ -372,7 +388,7 @@ mod tests {
 
     #[test]
     fn lookups_of_filters() {
-        let found = |text: &str| lookups(&filter::parse(Resource::User, text).unwrap());
+        let found = |text: &str| filter::parse(Resource::User, text).unwrap().lookups(&lookup);
         let name = |name: &str| Lookup::UserName(name.to_owned());
         let email = |address: &str| Lookup::Address { medium: "email", address: address.to_owned() };
         assert_eq!(found(r#"userName eq "a""#), Some(vec![name("a")]));

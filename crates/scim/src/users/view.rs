@@ -1,14 +1,14 @@
 //! Users as clients see them.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use reeve_app::json::Object;
 use reeve_app::{App, MatrixError};
 use reeve_db::{DbError, ReadTx};
 use reeve_model::{RoomNum, User, UserNum};
+use reeve_store::lists::rooms as room_list;
 use reeve_store::threepids::Threepid;
-use reeve_store::{audit, external_ids, memberships, rooms, scim_groups, threepids};
+use reeve_store::{audit, external_ids, memberships, scim_groups, threepids};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -142,7 +142,7 @@ pub(super) fn users(
     let mut addresses = threepids::of_users(tx, &nums)?;
     let mut external = external_ids::of_users(tx, &nums)?;
     let changed = audit::last_on(tx, &ids)?;
-    let mut names_of_rooms = HashMap::new();
+    let mut groups = if with_groups { groups_of(tx, app, &accounts)? } else { HashMap::new() };
     let mut all = Vec::new();
     for user in accounts {
         let own = addresses.remove(&user.num).unwrap_or_default();
@@ -152,7 +152,6 @@ pub(super) fn users(
             .into_iter()
             .find(|id| id.auth_provider == app.scim.external_id_provider)
             .map(|id| id.external_id);
-        let groups = if with_groups { groups_of(tx, app, &user, &mut names_of_rooms)? } else { Vec::new() };
         let modified = changed.get(&user.user_id).copied().unwrap_or_default().max(user.created_ts);
         let display_name = user.displayname.clone().filter(|name| !name.is_empty());
         let view = ScimUser {
@@ -164,7 +163,7 @@ pub(super) fn users(
             active: is_active(&app.scim, &user),
             emails: of_medium(&own, "email", EMAIL_TYPE),
             phone_numbers: of_medium(&own, "msisdn", PHONE_TYPE),
-            groups,
+            groups: groups.remove(&user.num).unwrap_or_default(),
             roles: user.role().map(|role| RoleName { value: role.to_owned() }).into_iter().collect(),
             matrix: MatrixUser {
                 user_id: user.user_id.clone(),
@@ -204,35 +203,39 @@ fn of_medium(all: &[Threepid], medium: &str, kind: &'static str) -> Vec<Address>
     own.map(|threepid| Address { value: threepid.address.clone(), kind }).collect()
 }
 
-/// Returns the groups to which an account belongs: its role, and the rooms that it has joined with their manager. The names of
-/// rooms are read once for all accounts of a response.
+/// Returns the groups to which accounts belong, by the number of the account: its role, and the rooms that it has joined with
+/// their manager.
 fn groups_of(
     tx: &ReadTx<'_>,
     app: &App,
-    user: &User,
-    names: &mut HashMap<RoomNum, String>,
-) -> Result<Vec<GroupOfUser>, DbError> {
-    let of = |value: String, display: String| GroupOfUser {
+    accounts: &[User],
+) -> Result<HashMap<UserNum, Vec<GroupOfUser>>, DbError> {
+    let group = |value: String, display: String| GroupOfUser {
         reference: location(app, Resource::Group, &value),
         value,
         display,
         kind: "direct",
     };
-    let mut groups: Vec<GroupOfUser> =
-        user.role().map(|role| of(scim_groups::role_id(role), role.to_owned())).into_iter().collect();
-    if let Some(manager) = manager_id(app).filter(|manager| *manager != user.user_id) {
-        for (num, room_id) in
-            memberships::shared_rooms(tx, &user.user_id, &manager, RoomNum::ZERO, MAX_GROUPS)?
-        {
-            let name = match names.entry(num) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(unknown) => {
-                    let room = rooms::by_num(tx, num)?;
-                    unknown.insert(room.as_ref().map_or_else(|| room_id.clone(), name_of_room)).clone()
-                }
-            };
-            groups.push(of(room_id, name));
+    let mut groups: HashMap<UserNum, Vec<GroupOfUser>> = HashMap::new();
+    for user in accounts {
+        if let Some(role) = user.role() {
+            let of_role = group(scim_groups::role_id(role), role.to_owned());
+            groups.entry(user.num).or_default().push(of_role);
         }
+    }
+    let Some(manager) = manager_id(app) else { return Ok(groups) };
+    let ids: Vec<&str> =
+        accounts.iter().map(|user| user.user_id.as_str()).filter(|id| *id != manager).collect();
+    let joined = memberships::shared_rooms_of(tx, &ids, &manager, MAX_GROUPS)?;
+    let nums: BTreeSet<RoomNum> = joined.values().flatten().copied().collect();
+    let found = room_list::by_nums(tx, &nums.into_iter().collect::<Vec<_>>())?;
+    let named = found.into_iter().map(|room| (room.num, (name_of_room(&room), room.room_id)));
+    let rooms: HashMap<RoomNum, (String, String)> = named.collect();
+    for user in accounts {
+        let of_user = joined.get(&user.user_id).into_iter().flatten();
+        let of_user = of_user.filter_map(|num| rooms.get(num));
+        let of_user = of_user.map(|(name, room_id)| group(room_id.clone(), name.clone()));
+        groups.entry(user.num).or_default().extend(of_user);
     }
     Ok(groups)
 }

@@ -7,15 +7,13 @@ use serde_json::Value;
 
 use crate::error::{invalid_value, of_accounts};
 use crate::filter::flag;
-use crate::read::{get, nullable_text, objects, text};
+use crate::read::{external_id, get, nullable_text, objects, text};
 use crate::schema::OTHER_PHONES;
 
 /// The maximum number of addresses of a kind.
 const MAX_ADDRESSES: usize = 100;
 /// The maximum length of a password, in characters.
 const MAX_PASSWORD: usize = 512;
-/// The maximum length of an external id, in bytes.
-const MAX_EXTERNAL_ID: usize = 1000;
 
 /// The wanted state of a user. `None` leaves an attribute as it is; within it, `None` removes it.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +37,6 @@ impl Wanted {
             None | Some(Value::Null) => None,
             Some(value) => Some(flag(value).ok_or_else(|| invalid_value("'active' must be a boolean"))?),
         };
-        let external_id = nullable_text(user, "externalId")?.map(|id| id.filter(|id| !id.is_empty()));
-        if external_id.iter().flatten().any(|id| id.len() > MAX_EXTERNAL_ID) {
-            return Err(invalid_value(format!("'externalId' must have at most {MAX_EXTERNAL_ID} bytes")));
-        }
         Ok(Self {
             user_name: text(user, "userName")?,
             display_name: display_name(user, before)?,
@@ -51,12 +45,12 @@ impl Wanted {
                 threepids::canonical("email", value).map(Some).map_err(of_accounts)
             })?,
             phones: addresses(user, "phoneNumbers", |value| Ok(digits(value)))?,
-            external_id,
+            external_id: external_id(user)?,
             role: role(user)?,
         })
     }
 
-    /// Reads what PATCH changed of a user. What it left as it was need not be what a request could ask for.
+    /// Reads the attributes that PATCH changed of a user. Others need not have values that a request could ask for.
     pub(super) fn read_changes(seen: &Object, patched: &Object) -> Result<Self, MatrixError> {
         let mut changes = patched.clone();
         changes.retain(|name, value| seen.get(name) != Some(value));

@@ -69,7 +69,7 @@ pub(super) async fn hash(app: &App, password: Option<String>) -> Result<Option<S
     }
 }
 
-/// Creates a user. A deleted one of the name is active again.
+/// Creates a user. The account of a deleted one of the name is active again, unless it was erased.
 pub(super) fn create(
     tx: &mut Tx<'_>,
     app: &App,
@@ -81,12 +81,10 @@ pub(super) fn create(
     let name = name.ok_or_else(|| invalid_value("'userName' is missing"))?;
     let user_id = ctx.user_id(&view::names(app).localpart(name));
     let former = users::find(tx, &user_id)?;
-    if former.as_ref().is_some_and(|user| user.is_guest || is_resource(&app.scim, user)) {
-        return Err(uniqueness(format!("The user name '{name}' is taken")));
+    if let Some(former) = &former {
+        check_reuse(app, name, former)?;
     }
     let default = || id::localpart(&user_id).to_owned();
-    let is_active = wanted.active.unwrap_or(true);
-    let [locked, deactivated] = flags(app.scim.inactive, is_active);
     let mut change = Change {
         displayname: StringField::Text(wanted.display_name.clone().flatten().unwrap_or_else(default)),
         threepids: Some(of_mediums(
@@ -100,12 +98,12 @@ pub(super) fn create(
             wanted.external_id.clone().flatten(),
         )?),
         password_hash: password_hash.map(str::to_owned),
-        locked,
-        deactivated,
         ..Change::default()
     };
+    set_active(&mut change, app.scim.inactive, wanted.active.unwrap_or(true));
+    let deactivated = change.deactivated;
     if former.is_some() {
-        // What it had is given back first, also if it is inactive again at once.
+        // It comes back before it gets the attributes, also if it is inactive again at once.
         change.deactivated = Some(false);
     }
     put::put(tx, ctx, &app.policy, &user_id, &change).map_err(of_accounts)?;
@@ -115,6 +113,19 @@ pub(super) fn create(
     }
     set_role(tx, ctx, &user_id, Some(wanted.role.clone().flatten()))?;
     view_of(tx, app, &user_id)
+}
+
+/// Refuses to give an account to a user who is created with its name, unless it is that of a deleted user. An erased one may have been
+/// another person's, whose messages would be shown again as the user's.
+fn check_reuse(app: &App, name: &str, former: &User) -> Result<(), MatrixError> {
+    let is_deleted = former.deactivated && !former.is_guest && !is_resource(&app.scim, former);
+    if !is_deleted {
+        return Err(uniqueness(format!("The user name '{name}' is taken")));
+    }
+    if former.erased && !app.scim.reuse_erased {
+        return Err(uniqueness(format!("The user name '{name}' was that of an account that is erased")));
+    }
+    Ok(())
 }
 
 /// Changes a user to a wanted state.
@@ -130,10 +141,7 @@ fn replace(
     let seen = view_of(tx, app, &target.user_id)?;
     target.precondition.check(&seen)?;
     let wanted = given.wanted(&seen)?;
-    if let Some(name) = &wanted.user_name
-        && view::names(app).localpart(name) != user.localpart()
-        && view::names(app).of(user.localpart()) != *name
-    {
+    if wanted.user_name.as_ref().is_some_and(|name| !view::names(app).is_of(name, user.localpart())) {
         return Err(mutability("userName"));
     }
     let threepids = match (&wanted.emails, &wanted.phones) {
@@ -151,8 +159,7 @@ fn replace(
         None => None,
         Some(external_id) => Some(external_ids_with(tx, app, Some(&user), external_id.clone())?),
     };
-    let [locked, deactivated] = wanted.active.map_or([None, None], |active| flags(app.scim.inactive, active));
-    let change = Change {
+    let mut change = Change {
         displayname: match &wanted.display_name {
             None => StringField::Absent,
             Some(name) => StringField::Text(name.clone().unwrap_or_default()),
@@ -161,10 +168,11 @@ fn replace(
         external_ids,
         password_hash: password_hash.map(str::to_owned),
         end_sessions: Some(Spared::default()),
-        locked,
-        deactivated,
         ..Change::default()
     };
+    if let Some(is_active) = wanted.active {
+        set_active(&mut change, app.scim.inactive, is_active);
+    }
     put::put(tx, ctx, &app.policy, &target.user_id, &change).map_err(of_accounts)?;
     set_role(tx, ctx, &target.user_id, wanted.role.clone())?;
     view_of(tx, app, &target.user_id)
@@ -175,7 +183,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: &App, ctx: &Ctx, target: &Target) -> 
     rights::check_holds(ctx, Scope::UsersDeactivate).map_err(of_accounts)?;
     let user = target.load(tx, app, ctx)?;
     target.precondition.check(&view_of(tx, app, &target.user_id)?)?;
-    // Another account may have the external id now.
+    // Its external id is free for another account.
     let others = external_ids_with(tx, app, Some(&user), None)?;
     let change = Change { external_ids: Some(others), ..Change::default() };
     put::put(tx, ctx, &app.policy, &target.user_id, &change).map_err(of_accounts)?;
@@ -211,11 +219,11 @@ pub(super) fn view_of(tx: &ReadTx<'_>, app: &App, user_id: &str) -> Result<Objec
     view::user(tx, app, user)?.ok_or_else(missing)
 }
 
-/// Returns the changes of the flags `locked` and `deactivated` that make an account active or not.
-fn flags(inactive: Inactive, is_active: bool) -> [Option<bool>; 2] {
+/// Lets a change make an account active or not.
+fn set_active(change: &mut Change, inactive: Inactive, is_active: bool) {
     match inactive {
-        Inactive::Lock => [Some(!is_active), None],
-        Inactive::Deactivate => [None, Some(!is_active)],
+        Inactive::Lock => change.locked = Some(!is_active),
+        Inactive::Deactivate => change.deactivated = Some(!is_active),
     }
 }
 

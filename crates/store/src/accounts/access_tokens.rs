@@ -11,14 +11,15 @@ reeve_db::statements! {
             u.deactivated, u.locked, u.shadow_banned, u.suspended, u.erased, u.appservice_id, u.consent_version, \
             u.consent_server_notice_sent, u.consent_ts, u.last_seen_ts, u.role, \
             u.password_change_required, \
-            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, w.expiration_ts, o.user_id, \
-            a.messages_per_second, a.burst_count, b.messages_per_second, b.burst_count, o.admin, o.role \
+            t.owner_num, t.device_id, t.valid_until_ts, t.unconfirmed, v.expiration_ts, a.messages_per_second, \
+            a.burst_count \
             FROM access_tokens t JOIN users u ON u.num = t.acting_num \
             LEFT JOIN account_validity v ON v.user_id = u.user_id \
-            LEFT JOIN ratelimit_overrides a ON a.user_num = t.acting_num \
-            LEFT JOIN users o ON o.num = t.owner_num AND t.owner_num <> t.acting_num \
-            LEFT JOIN account_validity w ON w.user_id = o.user_id \
-            LEFT JOIN ratelimit_overrides b ON b.user_num = o.num WHERE t.token_hash = $1";
+            LEFT JOIN ratelimit_overrides a ON a.user_num = t.acting_num WHERE t.token_hash = $1";
+    /// The owner of a token that acts as another account.
+    OWNER = "SELECT o.user_id, o.admin, o.role, w.expiration_ts, b.messages_per_second, b.burst_count FROM users o \
+             LEFT JOIN account_validity w ON w.user_id = o.user_id \
+             LEFT JOIN ratelimit_overrides b ON b.user_num = o.num WHERE o.num = $1";
     INSERT = "INSERT INTO access_tokens (token_hash, owner_num, acting_num, device_id, valid_until_ts, created_ts, \
               unconfirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     DELETE = "DELETE FROM access_tokens WHERE token_hash = $1";
@@ -55,40 +56,48 @@ fn limit(messages_per_second: Option<i64>, burst_count: Option<i64>) -> Option<R
     Some(RateLimitOverride { messages_per_second: messages_per_second?, burst_count: burst_count? })
 }
 
-/// Returns the session of a token, even if it has expired; `None` if the token is unknown.
+/// Returns the session of a token, even if it has expired; `None` if the token is unknown. A required change of the password
+/// does not restrict it yet.
 pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<Session>, DbError> {
     let found = tx.query_opt(&FIND, &params![token_hash], |row| {
-        let owner = match row.get::<Option<String>>(26)? {
-            None => None,
-            Some(user_id) => {
-                Some(User { user_id, admin: row.get(31)?, role: row.get(32)?, ..User::default() })
-            }
-        };
-        let session = Session {
+        Ok(Session {
             token_hash: *token_hash,
             user: users::from_row(row)?,
             owner_num: row.get(20)?,
             device_id: row.get(21)?,
             valid_until_ts: row.get(22)?,
             unconfirmed: row.get(23)?,
-            expiration_ts: [row.get::<Option<Millis>>(24)?, row.get(25)?].into_iter().flatten().min(),
-            impersonator: owner.as_ref().map(|owner| owner.user_id.clone()),
+            expiration_ts: row.get(24)?,
+            impersonator: None,
             scopes: Scopes::NONE,
-            limit: limit(row.get(27)?, row.get(28)?),
-            owner_limit: limit(row.get(29)?, row.get(30)?),
-        };
-        Ok((session, owner))
+            must_change_password: false,
+            limit: limit(row.get(25)?, row.get(26)?),
+            owner_limit: None,
+        })
     })?;
-    let Some((session, owner)) = found else { return Ok(None) };
-    if session.must_change_password() {
-        return Ok(Some(session));
-    }
+    let Some(session) = found else { return Ok(None) };
     let scopes = roles::scopes(tx, &session.user)?;
-    let scopes = match &owner {
-        Some(owner) if !scopes.is_empty() => scopes.and(roles::scopes(tx, owner)?),
-        Some(_) | None => scopes,
-    };
-    Ok(Some(Session { scopes, ..session }))
+    let session = Session { scopes, ..session };
+    if session.owner_num == session.user.num { Ok(Some(session)) } else { owned(tx, session) }
+}
+
+/// Adds to a session that acts as another account what its owner allows; `None` if there is no owner.
+fn owned(tx: &ReadTx<'_>, session: Session) -> Result<Option<Session>, DbError> {
+    let found = tx.query_opt(&OWNER, &params![session.owner_num], |row| {
+        let owner = User { user_id: row.get(0)?, admin: row.get(1)?, role: row.get(2)?, ..User::default() };
+        let expiration_ts: Option<Millis> = row.get(3)?;
+        Ok((owner, expiration_ts, limit(row.get(4)?, row.get(5)?)))
+    })?;
+    let Some((owner, expiration_ts, owner_limit)) = found else { return Ok(None) };
+    let scopes =
+        if session.scopes.is_empty() { Scopes::NONE } else { session.scopes.and(roles::scopes(tx, &owner)?) };
+    Ok(Some(Session {
+        impersonator: Some(owner.user_id),
+        expiration_ts: [session.expiration_ts, expiration_ts].into_iter().flatten().min(),
+        scopes,
+        owner_limit,
+        ..session
+    }))
 }
 
 /// Stores a token.

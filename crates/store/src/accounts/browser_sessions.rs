@@ -59,19 +59,16 @@ pub fn find(tx: &ReadTx<'_>, token_hash: &TokenHash) -> Result<Option<BrowserSes
             token_hash: *token_hash,
             user: users::from_row(row)?,
             scopes: Scopes::NONE,
+            must_change_password: false,
             proven_ts: row.get(20)?,
             valid_until_ts: row.get(21)?,
             last_seen_ts: row.get(22)?,
             expiration_ts: row.get(23)?,
         })
     })?;
-    match found {
-        Some(browser) if !browser.user.password_change_required => {
-            let scopes = roles::scopes(tx, &browser.user)?;
-            Ok(Some(BrowserSession { scopes, ..browser }))
-        }
-        found => Ok(found),
-    }
+    let Some(browser) = found else { return Ok(None) };
+    let scopes = roles::scopes(tx, &browser.user)?;
+    Ok(Some(BrowserSession { scopes, ..browser }))
 }
 
 /// Returns the sessions of an account that have not ended by time, the newest first.

@@ -17,7 +17,12 @@ reeve_db::statements! {
     OPEN = "SELECT num FROM kept_accounts WHERE user_num = $1 AND open = 1 AND purge_ts > $2 ORDER BY num DESC LIMIT 1";
     CLOSE = "UPDATE kept_accounts SET open = 0 WHERE user_num = $1 AND open = 1";
     EXPIRE = "UPDATE kept_accounts SET purge_ts = 0, open = 0 WHERE num = $1";
-    DUE = "SELECT num, user_num FROM kept_accounts WHERE purge_ts <= $1 ORDER BY purge_ts, num LIMIT 1";
+    /// What a job of a kind works with waits for the end of the job.
+    DUE = "SELECT k.num, k.user_num FROM kept_accounts k WHERE k.purge_ts <= $1 AND NOT EXISTS \
+           (SELECT 1 FROM users u JOIN jobs j ON j.subject = u.user_id WHERE u.num = k.user_num AND j.kind = $2 \
+           AND j.state IN ('scheduled', 'active', 'paused')) ORDER BY k.purge_ts, k.num LIMIT 1";
+    FORGET_VALIDITY = "UPDATE kept_accounts SET expiration_ts = NULL, renewal_emails = NULL \
+                       WHERE user_num = $1 AND expiration_ts IS NOT NULL";
     DELETE = "DELETE FROM kept_accounts WHERE num = $1";
 
     KEEP_THREEPIDS = "INSERT INTO kept_threepids (kept_num, medium, address, validated_at, added_at) \
@@ -112,9 +117,16 @@ pub fn expire(tx: &mut Tx<'_>, kept: KeptNum) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Returns something whose time is over, with the number of the account.
-pub fn due(tx: &ReadTx<'_>, now: Millis) -> Result<Option<(KeptNum, UserNum)>, DbError> {
-    tx.query_opt(&DUE, &params![now], |row| Ok((row.get(0)?, row.get(1)?)))
+/// Keeps the validity of an account no longer.
+pub fn forget_validity(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
+    tx.execute(&FORGET_VALIDITY, &params![user_num])?;
+    Ok(())
+}
+
+/// Returns something whose time is over, with the number of the account, unless an unfinished job of a kind on the account
+/// brings it back.
+pub fn due(tx: &ReadTx<'_>, now: Millis, restoring: &str) -> Result<Option<(KeptNum, UserNum)>, DbError> {
+    tx.query_opt(&DUE, &params![now, restoring], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Deletes the row of something kept, of which nothing else is left.

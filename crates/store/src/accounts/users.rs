@@ -40,7 +40,7 @@ reeve_db::statements! {
     TAKEN = "SELECT 1 FROM users WHERE user_id = $1 \
              UNION ALL SELECT 1 FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 1";
     ANY_CASE = "SELECT user_id FROM users WHERE user_id = $1 \
-                UNION SELECT user_id FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT 2";
+                UNION SELECT user_id FROM users WHERE lower(user_id) = $1 AND user_id <> lower(user_id) LIMIT $2";
     ANY_USER_ID = "SELECT user_id FROM users LIMIT 1";
     INSERT = "INSERT INTO users (user_id, created_ts, displayname, avatar_url, user_type, is_guest, admin, \
               deactivated, locked, shadow_banned, suspended, erased, appservice_id, consent_version, \
@@ -146,8 +146,13 @@ pub fn resolve_case(tx: &ReadTx<'_>, user_id: &str) -> Result<Option<String>, Db
     if num(tx, user_id)?.is_some() {
         return Ok(Some(user_id.to_owned()));
     }
-    let mut found = tx.query(&ANY_CASE, &params![&user_id.to_lowercase()], |row| row.get(0))?;
+    let mut found = any_case(tx, user_id, 2)?;
     Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// Returns up to `limit` of the user ids that equal this one but for the case of letters, in no order.
+pub fn any_case(tx: &ReadTx<'_>, user_id: &str, limit: i64) -> Result<Vec<String>, DbError> {
+    tx.query(&ANY_CASE, &params![&user_id.to_lowercase(), limit], |row| row.get(0))
 }
 
 /// Returns the user id of some account.

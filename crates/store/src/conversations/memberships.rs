@@ -1,7 +1,10 @@
 //! Current memberships.
 
+use std::collections::HashMap;
+
 use reeve_db::{DbError, ReadTx, Row, Tx, params};
 use reeve_model::{Membership, Pos, RoomNum};
+use serde_json::json;
 
 macro_rules! columns {
     () => {
@@ -47,6 +50,18 @@ reeve_db::statements! {
     SHARED_ROOMS = "SELECT a.room_num, r.room_id FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
                     AND b.user_id = $2 AND b.membership = 'join' JOIN rooms r ON r.num = a.room_num \
                     WHERE a.user_id = $1 AND a.membership = 'join' AND a.room_num > $3 ORDER BY a.room_num LIMIT $4";
+    /// `$1`: the user ids, a JSON array.
+    SHARED_ROOMS_OF = {
+        sqlite: "SELECT w.value, m.room_num FROM json_each($1) AS w CROSS JOIN memberships m ON m.user_id = w.value \
+                 AND m.room_num IN (SELECT a.room_num FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
+                 AND b.user_id = $2 AND b.membership = 'join' WHERE a.user_id = w.value AND a.membership = 'join' \
+                 ORDER BY a.room_num LIMIT $3)",
+        postgres: "SELECT w.user_id, s.room_num \
+                   FROM json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON)) AS w (user_id) CROSS JOIN LATERAL \
+                   (SELECT a.room_num FROM memberships a JOIN memberships b ON b.room_num = a.room_num AND b.user_id = $2 \
+                   AND b.membership = 'join' WHERE a.user_id = w.user_id AND a.membership = 'join' \
+                   ORDER BY a.room_num LIMIT $3) s",
+    };
     COUNT_SHARED_ROOMS = "SELECT count(*) FROM memberships a JOIN memberships b ON b.room_num = a.room_num \
                           AND b.user_id = $2 AND b.membership = 'join' WHERE a.user_id = $1 AND a.membership = 'join'";
     IN_PUBLIC = "SELECT 1 FROM memberships m JOIN rooms r ON r.num = m.room_num WHERE m.user_id = $1 \
@@ -229,6 +244,25 @@ pub fn shared_rooms(
     limit: i64,
 ) -> Result<Vec<(RoomNum, String)>, DbError> {
     tx.query(&SHARED_ROOMS, &params![one, other, beyond, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Returns the numbers of the rooms that each of some users has joined together with another one, ascending, at most `limit` for
+/// each. Users without such a room are left out.
+pub fn shared_rooms_of(
+    tx: &ReadTx<'_>,
+    user_ids: &[&str],
+    other: &str,
+    limit: i64,
+) -> Result<HashMap<String, Vec<RoomNum>>, DbError> {
+    let mut found: HashMap<String, Vec<RoomNum>> = HashMap::new();
+    tx.query(&SHARED_ROOMS_OF, &params![json!(user_ids).to_string(), other, limit], |row| {
+        found.entry(row.get(0)?).or_default().push(row.get(1)?);
+        Ok(())
+    })?;
+    for nums in found.values_mut() {
+        nums.sort_unstable();
+    }
+    Ok(found)
 }
 
 /// Returns the number of rooms that two users have joined.

@@ -39,10 +39,12 @@ macro_rules! some_reports {
 }
 
 reeve_db::statements! {
-    PUT = concat!("INSERT INTO room_bin (", columns!(), ", was_published, blocked_ts, from_pos, deleted_ts, deleted_by_kind, \
-                   deleted_by, purge_ts) SELECT ", columns!(), ", CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), \
-                   CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS BIGINT) FROM rooms WHERE num = $1");
-    PUT_BACK = concat!("INSERT INTO rooms (", columns!(), ") SELECT ", columns!(), " FROM room_bin WHERE num = $1");
+    PUT = concat!("INSERT INTO room_bin (", columns!(), ", expired_pos, was_published, blocked_ts, from_pos, deleted_ts, \
+                   deleted_by_kind, deleted_by, purge_ts) SELECT ", columns!(), ", expired_pos, CAST($2 AS BIGINT), \
+                   CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), \
+                   CAST($8 AS BIGINT) FROM rooms WHERE num = $1");
+    PUT_BACK = concat!("INSERT INTO rooms (", columns!(), ", expired_pos) SELECT ", columns!(), ", expired_pos FROM room_bin \
+                        WHERE num = $1");
     FIND = select!("WHERE room_id = $1");
     LIST = select!("WHERE (deleted_ts, num) < ($1, $2) ORDER BY deleted_ts DESC, num DESC LIMIT $3");
     DUE = select!("WHERE purge_ts <= $1 ORDER BY purge_ts, num LIMIT 1");

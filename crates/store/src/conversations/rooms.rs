@@ -10,8 +10,6 @@ use crate::room::{columns, from_row};
 reeve_db::statements! {
     FIND = concat!("SELECT ", columns!(), " FROM rooms WHERE room_id = $1");
     BY_NUM = concat!("SELECT ", columns!(), " FROM rooms WHERE num = $1");
-    JOINED_BY = concat!("SELECT ", columns!(), " FROM rooms WHERE num IN (SELECT room_num FROM memberships \
-                 WHERE user_id = $1 AND membership = 'join' ORDER BY room_num LIMIT $2) ORDER BY num");
     NUM = "SELECT num FROM rooms WHERE room_id = $1";
     INSERT = "INSERT INTO rooms (room_id, version, creator, created_ts, last_event_id, depth, last_pos, published, \
               federatable, joined_members, invited_members, state_events) \
@@ -57,11 +55,6 @@ pub fn find(tx: &ReadTx<'_>, room_id: &str) -> Result<Option<Room>, DbError> {
 /// Returns the room with a number.
 pub fn by_num(tx: &ReadTx<'_>, num: RoomNum) -> Result<Option<Room>, DbError> {
     tx.query_opt(&BY_NUM, &params![num], from_row)
-}
-
-/// Returns up to `limit` rooms that a user has joined, the oldest first.
-pub fn joined_by(tx: &ReadTx<'_>, user_id: &str, limit: i64) -> Result<Vec<Room>, DbError> {
-    tx.query(&JOINED_BY, &params![user_id, limit], from_row)
 }
 
 /// Returns the number of the room with an id.

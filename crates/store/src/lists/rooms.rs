@@ -268,8 +268,8 @@ fn cut(mut rooms: Vec<Room>, order_by: OrderBy, descending: bool, paging: Paging
     Page { rooms: paging.of(rooms), total }
 }
 
-/// Returns the rooms with these numbers, in this order.
-fn by_nums(tx: &ReadTx<'_>, nums: &[RoomNum]) -> Result<Vec<Room>, DbError> {
+/// Returns the rooms with these numbers, in this order. Unknown numbers are left out.
+pub fn by_nums(tx: &ReadTx<'_>, nums: &[RoomNum]) -> Result<Vec<Room>, DbError> {
     if nums.is_empty() {
         return Ok(Vec::new());
     }

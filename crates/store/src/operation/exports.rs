@@ -31,16 +31,17 @@ reeve_db::statements! {
     OWN_OF_USER = select!("e.user_num = $1 AND e.own = 1 AND (e.created_ts, e.id) < ($2, $3) \
                    ORDER BY e.created_ts DESC, e.id DESC LIMIT $4");
     UNFINISHED = "SELECT 1 FROM exports WHERE user_num = $1 AND own = $2 AND due_ts IS NOT NULL LIMIT 1";
-    DUE = "SELECT num FROM exports WHERE due_ts <= $1 ORDER BY due_ts LIMIT 1";
+    /// Walks over the due orders in the order of their time, past those of the other kind, up to the first.
+    DUE = "SELECT num FROM exports WHERE own = $1 AND due_ts <= $2 ORDER BY due_ts, num LIMIT 1";
     CLAIM = "UPDATE exports SET state = 'running', claim = $2, due_ts = $3, attempts = attempts + 1 WHERE num = $1";
     BY_NUM = select!("e.num = $1");
     RENEW = "UPDATE exports SET due_ts = $3 WHERE num = $1 AND claim = $2";
-    RELEASE = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = $3, attempts = attempts - 1 \
+    RELEASE = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = created_ts, attempts = attempts - 1 \
                WHERE num = $1 AND claim = $2";
-    RELEASE_ALL = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = 0 \
+    RELEASE_ALL = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = created_ts \
                    WHERE due_ts > 0 AND claim IS NOT NULL";
     RETRY = "UPDATE exports SET state = 'waiting', claim = NULL, due_ts = $3, error = $4 WHERE num = $1 AND claim = $2";
-    FAIL = "UPDATE exports SET state = 'failed', claim = NULL, due_ts = NULL, error = $3, ends_ts = $4 \
+    FAIL = "UPDATE exports SET state = $3, claim = NULL, due_ts = NULL, error = $4, ends_ts = $5 \
             WHERE num = $1 AND claim = $2";
     COMPLETE = "UPDATE exports SET state = 'ready', claim = NULL, due_ts = NULL, error = NULL, object = $3, length = $4, \
                 sha256 = $5, completed_ts = $6, ends_ts = $7 WHERE num = $1 AND claim = $2";
@@ -49,6 +50,9 @@ reeve_db::statements! {
                    sha256 = NULL, link_hash = NULL, link_until_ts = NULL, ends_ts = $2 WHERE num = $1";
     ENDED = "SELECT num FROM exports WHERE ends_ts <= $1 ORDER BY ends_ts LIMIT $2";
     OF_ACCOUNT = "SELECT num FROM exports WHERE user_num = $1";
+    OTHER_OWN_READY = "SELECT num FROM exports WHERE user_num = $1 AND own = 1 AND state = 'ready' AND num <> $2";
+    OWN_TOO_LARGE = "SELECT max(ends_ts) FROM exports WHERE user_num = $1 AND own = 1 AND state = 'too_large' \
+                     AND with_history <= $2 AND with_media <= $3";
     DELETE = "DELETE FROM exports WHERE num = $1";
     SET_LINK = "UPDATE exports SET link_hash = $2, link_until_ts = $3, link_by_kind = $4, link_by = $5, link_used = 0 \
                 WHERE num = $1";
@@ -224,6 +228,11 @@ pub fn is_unfinished(tx: &ReadTx<'_>, user_num: UserNum, own: bool) -> Result<bo
     Ok(tx.query_opt(&UNFINISHED, &params![user_num, own], |_| Ok(()))?.is_some())
 }
 
+/// Returns the end of the last order of an account for itself that was too large and had no more parts than these.
+pub fn own_too_large(tx: &ReadTx<'_>, user_num: UserNum, parts: &Options) -> Result<Option<Millis>, DbError> {
+    tx.query_one(&OWN_TOO_LARGE, &params![user_num, parts.history, parts.media], |row| row.get(0))
+}
+
 /// A claim of a worker on an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -233,22 +242,16 @@ pub struct Claim {
     pub name: String,
 }
 
-/// Returns true if an export waits for a worker, or has lost its own.
-pub fn is_due(tx: &ReadTx<'_>, now: Millis) -> Result<bool, DbError> {
-    Ok(tx.query_opt(&DUE, &params![now], |_| Ok(()))?.is_some())
+/// Returns the first export that waits for a worker, or has lost its own, since a time: of those that accounts ordered for
+/// themselves, or of the others.
+pub fn first_due(tx: &ReadTx<'_>, own: bool, since: Millis) -> Result<Option<ExportNum>, DbError> {
+    tx.query_opt(&DUE, &params![own, since], |row| row.get(0))
 }
 
 /// Claims an export that is due, under a name that is used once, until `lease_until`.
-pub fn claim(
-    tx: &mut Tx<'_>,
-    name: &str,
-    now: Millis,
-    lease_until: Millis,
-) -> Result<Option<Export>, DbError> {
-    let due: Option<ExportNum> = tx.query_opt(&DUE, &params![now], |row| row.get(0))?;
-    let Some(num) = due else { return Ok(None) };
-    tx.execute(&CLAIM, &params![num, name, lease_until])?;
-    tx.query_opt(&BY_NUM, &params![num], from_row)
+pub fn claim(tx: &mut Tx<'_>, claim: &Claim, lease_until: Millis) -> Result<Option<Export>, DbError> {
+    tx.execute(&CLAIM, &params![claim.num, &claim.name, lease_until])?;
+    tx.query_opt(&BY_NUM, &params![claim.num], from_row)
 }
 
 /// Extends the lease of a claim; returns false if it does not hold any more.
@@ -256,13 +259,14 @@ pub fn renew(tx: &mut Tx<'_>, claim: &Claim, lease_until: Millis) -> Result<bool
     Ok(tx.execute(&RENEW, &params![claim.num, &claim.name, lease_until])? > 0)
 }
 
-/// Gives a claim back, since the worker stops. The attempt does not count.
-pub fn release(tx: &mut Tx<'_>, claim: &Claim, now: Millis) -> Result<(), DbError> {
-    tx.execute(&RELEASE, &params![claim.num, &claim.name, now])?;
+/// Gives a claim back, since the worker stops. The attempt does not count, and the order has its place in the queue again.
+pub fn release(tx: &mut Tx<'_>, claim: &Claim) -> Result<(), DbError> {
+    tx.execute(&RELEASE, &params![claim.num, &claim.name])?;
     Ok(())
 }
 
-/// Ends the claims of all workers. Only for a process that has the database to itself.
+/// Ends the claims of all workers; the orders have their places in the queue again. Only for a process that has the database to
+/// itself.
 pub fn release_all(tx: &mut Tx<'_>) -> Result<(), DbError> {
     tx.execute(&RELEASE_ALL, &params![])?;
     Ok(())
@@ -274,9 +278,15 @@ pub fn retry(tx: &mut Tx<'_>, claim: &Claim, due: Millis, error: &str) -> Result
     Ok(())
 }
 
-/// Fails an export for good; returns false if the claim does not hold any more.
-pub fn fail(tx: &mut Tx<'_>, claim: &Claim, error: &str, ends: Millis) -> Result<bool, DbError> {
-    Ok(tx.execute(&FAIL, &params![claim.num, &claim.name, error, ends])? > 0)
+/// Gives an export up, in a state that says why; returns false if the claim does not hold any more.
+pub fn fail(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    state: ExportState,
+    error: &str,
+    ends: Millis,
+) -> Result<bool, DbError> {
+    Ok(tx.execute(&FAIL, &params![claim.num, &claim.name, state, error, ends])? > 0)
 }
 
 /// Stores the complete archive, until `ends`; returns false if the claim does not hold any more.
@@ -316,6 +326,17 @@ pub fn delete_ended(tx: &mut Tx<'_>, now: Millis, most: i64) -> Result<usize, Db
     let nums = tx.query(&ENDED, &params![now, most], |row| row.get(0))?;
     delete(tx, &nums, now)?;
     Ok(nums.len())
+}
+
+/// Deletes the other archives that an account ordered for itself, with their exports.
+pub fn delete_other_own(
+    tx: &mut Tx<'_>,
+    user_num: UserNum,
+    but: ExportNum,
+    now: Millis,
+) -> Result<(), DbError> {
+    let nums = tx.query(&OTHER_OWN_READY, &params![user_num, but], |row| row.get(0))?;
+    delete(tx, &nums, now)
 }
 
 /// Deletes all exports of an account, with their archives, and ends their workers.

@@ -262,10 +262,11 @@ pub fn states(tx: &ReadTx<'_>) -> Result<Vec<(String, JobState, i64)>, DbError> 
     tx.query(&STATES, &params![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
-/// Deletes some of the jobs that finished before a time.
-pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
+/// Deletes some of the jobs that finished before a time; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<bool, DbError> {
+    let mut deleted = 0;
     for state in [JobState::Complete, JobState::Failed, JobState::Cancelled] {
-        tx.execute(&PRUNE, &params![state, before, most])?;
+        deleted += tx.execute(&PRUNE, &params![state, before, most])?;
     }
-    Ok(())
+    Ok(deleted > 0)
 }

@@ -17,9 +17,17 @@ reeve_db::statements! {
     DELETE = "DELETE FROM scim_groups WHERE group_id = $1";
 }
 
+/// The prefix of the id of a group that is a role.
+const ROLE: &str = "role:";
+
 /// Returns the id of the group that a role is.
 pub fn role_id(name: &str) -> String {
-    format!("role:{name}")
+    format!("{ROLE}{name}")
+}
+
+/// Returns the name of the role that a group is; `None` for the id of a room.
+pub fn role_name(group_id: &str) -> Option<&str> {
+    group_id.strip_prefix(ROLE)
 }
 
 /// Returns the external ids of some groups, by the ids of the groups; groups without one are left out.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use reeve_db::{DbError, Engine};
+use reeve_db::{DbError, Engine, params};
 
 use super::{fresh, runtime};
 use crate::MIGRATIONS;
@@ -19,6 +19,9 @@ tables, with `BIGINT` for `INTEGER`, `TEXT COLLATE \"C\"` for `TEXT`, `BYTEA` fo
 reeve_db::statements! {
     TABLES = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migrations' \
               AND name NOT LIKE '%_search_%' AND name NOT LIKE 'event_words_%' ORDER BY rowid";
+    /// The columns of a table that another one lacks, but for those that are derived from others.
+    LACKING = "SELECT name FROM pragma_table_info($1) WHERE name NOT IN (SELECT name FROM pragma_table_info($2)) \
+               AND substr(name, 1, 5) <> 'sort_' AND name NOT IN ('list_class', 'search_key')";
     INDEXES = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL ORDER BY rowid";
 }
 
@@ -72,4 +75,23 @@ fn the_page_of_the_schema_is_up_to_date() {
     }
     let kept = std::fs::read_to_string(PAGE).unwrap_or_default();
     assert!(kept == page, "docs/schema.md is out of date: run this test with REEVE_WRITE_DOCS=1");
+}
+
+/// What comes back from a bin is what went into it.
+#[test]
+fn bins_have_all_columns_that_are_not_derived() {
+    let runtime = runtime();
+    let fresh = fresh(&runtime, Engine::Sqlite, "bins");
+    for (table, bin) in [
+        ("rooms", "room_bin"),
+        ("room_aliases", "room_bin_aliases"),
+        ("event_reports", "room_bin_reports"),
+        ("media", "media_bin"),
+    ] {
+        let lacking = fresh.db.read(move |tx| -> Result<Vec<String>, DbError> {
+            tx.query(&LACKING, &params![table, bin], |row| row.get(0))
+        });
+        assert_eq!(runtime.block_on(lacking).unwrap(), Vec::<String>::new(), "{bin}");
+    }
+    fresh.close(&runtime);
 }

@@ -644,6 +644,53 @@ fn loads_are_done_once_on_postgres() {
     }
 }
 
+/// A load that fails is the failure of one answer: each of those that waited loads, and so does who comes later.
+fn a_load_that_fails_lets_the_next_one_load(engine: Engine) {
+    reeve_db::statements! {
+        RAISE = "UPDATE users SET num = 9000000000 WHERE num = 1";
+        LOWER = "UPDATE users SET num = 1 WHERE num = 9000000000";
+    }
+    let runtime = runtime();
+    let fresh = with_threads(&runtime, fresh(&runtime, engine, "fails"));
+    create(&runtime, &fresh.db, 0..20);
+    let run = |statement: &'static reeve_db::Statement| {
+        let run = fresh.db.write(move |tx: &mut Tx<'_>| tx.execute(statement, &[]));
+        assert_eq!(runtime.block_on(run).unwrap(), 1);
+    };
+    let roster = Arc::new(Roster::default());
+    // A number that fits into no roster.
+    run(&RAISE);
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            let roster = Arc::clone(&roster);
+            Held::begin(&fresh.db, move |tx| Ok(roster.choose(tx, SERVER, &SUSPENDED())?.count()))
+        })
+        .collect();
+    for one in &held {
+        one.go.send(()).unwrap();
+    }
+    for one in held {
+        let failed = one.reading.join().unwrap();
+        assert!(matches!(failed, Err(DbError::Internal(_))), "{failed:?}");
+    }
+    assert_eq!(roster.loads(), 4);
+    run(&LOWER);
+    assert_eq!((count(&runtime, &fresh.db, &roster), roster.loads()), (10, 5));
+    fresh.close(&runtime);
+}
+
+#[test]
+fn a_load_that_fails_lets_the_next_one_load_on_sqlite() {
+    a_load_that_fails_lets_the_next_one_load(Engine::Sqlite);
+}
+
+#[test]
+fn a_load_that_fails_lets_the_next_one_load_on_postgres() {
+    if reeve_test_postgres::available() {
+        a_load_that_fails_lets_the_next_one_load(Engine::Postgres);
+    }
+}
+
 /// Addresses that an old snapshot loads serve all later ones, although the roster has moved on: those of accounts that changed
 /// meanwhile are read again.
 fn addresses_are_loaded_while_accounts_change(engine: Engine) {

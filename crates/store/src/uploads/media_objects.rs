@@ -12,6 +12,7 @@ use crate::media_users;
 
 reeve_db::statements! {
     BEGIN = "INSERT INTO media_strays (object, since_ts, doomed) VALUES ($1, $2, 0)";
+    RENEW = "UPDATE media_strays SET since_ts = $2 WHERE object = $1 AND doomed = 0";
     TAKE = "DELETE FROM media_strays WHERE object = $1 AND doomed = 0";
     SCHEDULE = "INSERT INTO media_strays (object, since_ts, doomed) VALUES ($1, $2, 1) \
             ON CONFLICT (object) DO UPDATE SET doomed = 1";
@@ -40,6 +41,12 @@ reeve_db::statements! {
 /// Adds an object whose bytes will be written.
 pub fn begin(tx: &mut Tx<'_>, object: &str, now: Millis) -> Result<(), DbError> {
     tx.execute(&BEGIN, &params![object, now])?;
+    Ok(())
+}
+
+/// Lets an object whose bytes are still being written count as begun now.
+pub fn renew(tx: &mut Tx<'_>, object: &str, now: Millis) -> Result<(), DbError> {
+    tx.execute(&RENEW, &params![object, now])?;
     Ok(())
 }
 

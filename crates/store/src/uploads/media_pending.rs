@@ -58,8 +58,7 @@ pub fn delete(tx: &mut Tx<'_>, media_id: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Deletes some of those that expired before a time.
-pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<(), DbError> {
-    tx.execute(&PRUNE, &params![before, most])?;
-    Ok(())
+/// Deletes some of those that expired before a time; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<bool, DbError> {
+    Ok(tx.execute(&PRUNE, &params![before, most])? > 0)
 }

@@ -242,10 +242,11 @@ fn put_rooms(tx: &mut Tx<'_>, stored: &sliding::Connection, changes: &Changes) -
     Ok(())
 }
 
-/// Deletes some of the connections that were not used for long.
-pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<(), DbError> {
-    for num in sliding::unused(tx, now.minus(UNUSED_MS), FORGOTTEN_AT_ONCE)? {
-        sliding::delete(tx, num)?;
+/// Deletes some of the connections that were not used for long; returns false if there were none.
+pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
+    let unused = sliding::unused(tx, now.minus(UNUSED_MS), FORGOTTEN_AT_ONCE)?;
+    for num in &unused {
+        sliding::delete(tx, *num)?;
     }
-    Ok(())
+    Ok(!unused.is_empty())
 }

@@ -1,21 +1,10 @@
 //! Makes the link to download an archive.
 
 use reeve_app::{Access, Answer, Call, Route, reply};
+use reeve_export::ExportLink;
 use reeve_model::Scope;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{ABOVE_OR_LACKS, MISSING};
-
-/// The link to download an archive.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ExportLink {
-    /// The path on this server. Everybody who knows it can download the archive.
-    #[schema(example = "/_reeve/export/rvx_abcd")]
-    path: String,
-    /// The time until which it can be used, in milliseconds.
-    until_ts: i64,
-}
 
 pub(crate) fn route() -> Route {
     Route::post("/_reeve/admin/v1/exports/{id}/link", handle)
@@ -33,8 +22,5 @@ pub(crate) fn route() -> Route {
 async fn handle(call: Call) -> Answer {
     let (ctx, id, settings) = (call.admin_ctx()?, call.param("id"), *call.app.exports.settings());
     let made = call.write(move |tx| reeve_export::create_link(tx, &ctx, &settings, None, &id)).await?;
-    reply::ok(&ExportLink {
-        path: format!("{}{}", reeve_export::DOWNLOAD, made.token),
-        until_ts: made.until_ts.get(),
-    })
+    reply::ok(&ExportLink::from(made))
 }

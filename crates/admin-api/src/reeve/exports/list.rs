@@ -6,13 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::{cut, from, limit};
-use super::ExportView;
+use super::UserExport;
 use crate::target;
 
 /// A page of the list of exports, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExportList {
-    exports: Vec<ExportView>,
+    exports: Vec<UserExport>,
     /// The `from` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
@@ -42,5 +42,5 @@ fn handle(call: &Reading<'_>) -> Answer {
     let limit = limit(call)?;
     let mut exports = reeve_export::list(call.tx, &user, false, &from(call)?, limit + 1)?;
     let next_token = cut(&mut exports, limit).map(|last| last.sort_key().to_string());
-    reply::ok(&ExportList { exports: exports.into_iter().map(ExportView::from).collect(), next_token })
+    reply::ok(&ExportList { exports: exports.into_iter().map(UserExport::from).collect(), next_token })
 }

@@ -3,14 +3,14 @@
 use reeve_app::{Access, Answer, Call, Reading, Route, reply, shape};
 use reeve_model::Scope;
 
-use super::{ABOVE, ExportView, MISSING, ONE};
+use super::{ABOVE, MISSING, ONE, UserExport};
 
 pub(crate) fn get() -> Route {
     Route::read(ONE, read)
         .access(Access::Admin(Scope::UsersRead))
         .id("getExport")
         .summary("Returns the state of an export")
-        .returns::<ExportView>(200)
+        .returns::<UserExport>(200)
         .errors(&[MISSING])
 }
 
@@ -24,12 +24,12 @@ pub(crate) fn delete() -> Route {
 }
 
 fn read(call: &Reading<'_>) -> Answer {
-    reply::ok(&ExportView::from(reeve_export::find(call.tx, call.params.get("id"), call.now)?))
+    reply::ok(&UserExport::from(reeve_export::find(call.tx, call.params.get("id"), call.now)?))
 }
 
 async fn remove(call: Call) -> Answer {
-    let (ctx, id) = (call.admin_ctx()?, call.param("id"));
-    call.write(move |tx| reeve_export::delete(tx, &ctx, &id)).await?;
+    let (ctx, id, settings) = (call.admin_ctx()?, call.param("id"), *call.app.exports.settings());
+    call.write(move |tx| reeve_export::delete(tx, &ctx, &settings, &id)).await?;
     call.app.media.wake_sweeper();
     reply::empty()
 }

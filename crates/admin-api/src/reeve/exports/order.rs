@@ -6,7 +6,7 @@ use reeve_model::Scope;
 use reeve_store::exports::Options;
 
 use super::super::read::refuse_unknown;
-use super::{ABOVE_OR_LACKS, ExportView};
+use super::{ABOVE_OR_LACKS, UserExport};
 use crate::target;
 
 body! {
@@ -32,7 +32,7 @@ pub(crate) fn route() -> Route {
              The archive is written in the background, and deleted after some days.",
         )
         .may_take::<OrderExport>()
-        .returns::<ExportView>(201)
+        .returns::<UserExport>(201)
         .errors(&[
             (400, "M_INVALID_PARAM", "the user id is malformed, a key is not known, or the recipient is not valid"),
             (400, "M_BAD_JSON", "a value has the wrong type"),
@@ -54,5 +54,5 @@ async fn handle(mut call: Call) -> Answer {
     };
     let ctx = call.admin_ctx()?;
     let export = call.write(move |tx| reeve_export::order(tx, &ctx, &user_id, &options)).await?;
-    Ok(reply::json(StatusCode::CREATED, &ExportView::from(export)))
+    Ok(reply::json(StatusCode::CREATED, &UserExport::from(export)))
 }

@@ -3,17 +3,14 @@
 use std::io::Read as _;
 use std::iter;
 
-use http::Method;
-use reeve_db::DbError;
-use reeve_model::{ActorKind, Millis, Scope, Scopes};
-use reeve_store::exports::{self as stored, By, NewExport, Options};
-use reeve_store::users;
-use reeve_testkit::{Client, START_MS, Server, check_generated, on_both_engines};
+use http::{Method, Response};
+use reeve_model::{Scope, Scopes};
+use reeve_testkit::{Client, START_MS, Server, Web, check_generated, on_both_engines};
 use serde_json::{Value, json};
 
 use super::service_tokens::issue;
 use crate::client::media::{objects, upload};
-use crate::export_kit::{Opened, download, link, opened, order, over};
+use crate::export_kit::{Opened, download, insert, link, opened, order, over};
 use crate::rooms_kit::*;
 use crate::sync_kit::{eventually, set_data};
 
@@ -29,15 +26,7 @@ fn of_user(user_id: &str) -> String {
 
 /// Orders an export that no worker takes before a time; returns its path.
 async fn waiting(server: &Server, user_id: &'static str, until: i64) -> String {
-    let insert = move |tx: &mut reeve_db::Tx<'_>| -> Result<(), DbError> {
-        let user = users::find(tx, user_id)?.unwrap();
-        let options = Options { history: false, media: false, recipient: None };
-        let by = By { kind: ActorKind::Cli, id: "cli".to_owned() };
-        let new =
-            NewExport { id: "later", user_num: user.num, own: false, requested_by: by, options: &options };
-        stored::insert(tx, &new, Millis::new(until))
-    };
-    server.app().db.write(insert).await.unwrap();
+    insert(server, "later", user_id, false, until).await;
     "/_reeve/admin/v1/exports/later".to_owned()
 }
 
@@ -346,6 +335,34 @@ on_both_engines! {
         assert_eq!(admin.get(&format!("{}?from=x", of_user("@alice:test"))).await.status, 400);
     }
 
+    #[config(|config| config.allowed_ranges = vec!["127.0.0.0/8".parse().unwrap()])]
+    async fn administrators_come_before_people_and_nobody_waits_for_ever(server: Server) {
+        let admin = server.admin().await;
+        for name in ["alice", "bob", "carol", "dave", "eve"] {
+            server.create(name, false).await;
+        }
+        let web = Web::start(|_| Response::builder().status(204).body("".into()).unwrap()).await;
+        let webhook = json!({ "name": "ends", "url": web.url("/hook"), "events": ["job.ended"] });
+        assert_eq!(admin.post("/_reeve/admin/v1/webhooks", webhook).await.status, 201);
+        let now = START_MS + 3 * DAY_MS;
+        for (id, user_id, own, due) in [
+            ("a", "@alice:test", true, now - 1000),
+            ("b", "@bob:test", true, now - 2000),
+            ("c", "@carol:test", false, now - 10),
+            ("d", "@dave:test", true, now - DAY_MS),
+            // One who waited nearly as long.
+            ("e", "@eve:test", true, now - DAY_MS + 1),
+        ] {
+            insert(&server, id, user_id, own, due).await;
+        }
+        server.clock.advance(3 * DAY_MS);
+        let mut written = Vec::new();
+        for _ in 0..5 {
+            written.push(at(&web.asked().await.json(), "/data/target").to_owned());
+        }
+        assert_eq!(written, ["@dave:test", "@carol:test", "@eve:test", "@bob:test", "@alice:test"]);
+    }
+
     async fn links_end(server: Server) {
         let (admin, _alice) = (server.admin().await, server.user("alice").await);
         let path = order(&admin, "@alice:test", json!({})).await;
@@ -411,6 +428,69 @@ on_both_engines! {
         assert_eq!(objects(&server).await, 0);
     }
 
+    async fn a_link_rests_while_its_maker_has_no_right_to_it(server: Server) {
+        let (admin, nobody) = (server.admin().await, server.stranger());
+        for (name, is_admin) in [("alice", false), ("bob", false), ("boss", true)] {
+            server.create(name, is_admin).await;
+        }
+        let boss = server.log_in("boss", "boss's password").await;
+        let path = order(&boss, "@alice:test", json!({})).await;
+        over(&boss, &path).await;
+        let made = link(&boss, &path).await;
+        let role = |name: &str| format!("/_reeve/admin/v1/users/@{name}:test/role");
+        let suspend = "/_synapse/admin/v1/suspend/@boss:test".to_owned();
+        let lock = "/_matrix/client/v1/admin/lock/@boss:test".to_owned();
+        let change = "/_reeve/admin/v1/users/@boss:test/password_change".to_owned();
+        for (path, without, with) in [
+            (role("boss"), json!({ "role": "moderator" }), json!({ "role": "administrator" })),
+            (role("boss"), json!({ "role": null }), json!({ "role": "administrator" })),
+            // The account of the archive is above the maker.
+            (role("alice"), json!({ "role": "owner" }), json!({ "role": null })),
+            (suspend, json!({ "suspend": true }), json!({ "suspend": false })),
+            (lock, json!({ "locked": true }), json!({ "locked": false })),
+            (change, json!({ "required": true }), json!({ "required": false })),
+        ] {
+            assert_eq!(nobody.get(&made).await.status, 200, "before {path} {without}");
+            ok(admin.put(&path, without.clone()).await);
+            assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK, "{path} {without}");
+            ok(admin.put(&path, with).await);
+        }
+        assert_eq!(nobody.get(&made).await.status, 200);
+        ok(admin.post("/_synapse/admin/v1/deactivate/@boss:test", json!({})).await);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+        // Others can make another one.
+        assert_eq!(nobody.get(&link(&admin, &path).await).await.status, 200);
+
+        // A link of a service token depends on that token alone, whatever its secret.
+        let scopes: Scopes = [
+            Scope::UsersWrite, Scope::UsersRead, Scope::MessagesRead, Scope::MediaRead, Scope::ReportsRead, Scope::AuditRead,
+        ].into_iter().collect();
+        let robot = issue(&server, &admin, "robot", scopes).await;
+        let path = order(&robot, "@bob:test", json!({})).await;
+        over(&robot, &path).await;
+        let made = link(&robot, &path).await;
+        let token = "/_reeve/admin/v1/service_tokens/robot";
+        ok(admin.post(&format!("{token}/rotate"), json!({ "overlap_ms": 0 })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        for (without, with) in [
+            (json!({ "scopes": scopes.without(Scope::UsersWrite) }), json!({ "scopes": scopes })),
+            (json!({ "scopes": scopes.without(Scope::AuditRead) }), json!({ "scopes": scopes })),
+        ] {
+            ok(admin.put(token, without.clone()).await);
+            assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK, "{without}");
+            ok(admin.put(token, with).await);
+            assert_eq!(nobody.get(&made).await.status, 200);
+        }
+        ok(admin.put(token, json!({ "expires_ts": START_MS + 1000 })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        server.clock.advance(1000);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+        ok(admin.put(token, json!({ "expires_ts": null })).await);
+        assert_eq!(nobody.get(&made).await.status, 200);
+        ok(admin.delete(token).await);
+        assert_eq!(nobody.get(&made).await.refusal(), BAD_LINK);
+    }
+
     async fn deleted_archives_are_gone(server: Server) {
         let (admin, _alice) = (server.admin().await, server.user("alice").await);
         let path = order(&admin, "@alice:test", json!({})).await;
@@ -470,7 +550,7 @@ on_both_engines! {
         let path = order(&admin, "@alice:test", json!({})).await;
         let failed = over(&admin, &path).await;
         let text = "the archive is larger than the settings allow (exports.max_bytes); without media it is smaller";
-        assert_eq!((&failed["state"], &failed["error"], &failed["length"]), (&json!("failed"), &json!(text), &Value::Null));
+        assert_eq!((&failed["state"], &failed["error"], &failed["length"]), (&json!("too_large"), &json!(text), &Value::Null));
         // Nothing of it stays but the upload.
         assert_eq!(objects(&server).await, 1);
         let smaller = over(&admin, &order(&admin, "@alice:test", json!({ "media": false })).await).await;

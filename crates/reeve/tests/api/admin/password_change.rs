@@ -2,7 +2,7 @@
 
 use http::Method;
 use reeve_accounts::Policy;
-use reeve_accounts::password_change::{self, Chosen};
+use reeve_accounts::password_change::{self, Chosen, Reset};
 use reeve_testkit::{Client, Reply, Server, on_both_engines};
 use serde_json::{Value, json};
 
@@ -210,18 +210,52 @@ on_both_engines! {
 
     #[config(|config| config.policy.password_enabled = false)]
     async fn nobody_is_shut_out_where_passwords_cannot_be_changed(server: Server) {
-        server.create("admin", true).await;
-        let admin = server.with_token("T");
+        for (name, is_admin) in [("admin", true), ("boss", true), ("alice", false)] {
+            server.create(name, is_admin).await;
+        }
+        let (admin, boss) = (server.with_token("admin"), server.with_token("boss"));
+        // It was required when passwords could be changed.
         server.app().db.write(|tx| -> Result<(), reeve_db::DbError> {
-            let num = reeve_store::users::num(tx, "@admin:test")?.unwrap();
-            reeve_store::access_tokens::insert(tx, &reeve_store::access_tokens::NewAccessToken {
-                token_hash: &reeve_model::session::hash_token("T"), owner_num: num, acting_num: num, device_id: None,
-                valid_until_ts: None, created_ts: reeve_model::Millis::ZERO, unconfirmed: false,
-            })
+            for (user_id, token) in [("@admin:test", "admin"), ("@boss:test", "boss")] {
+                let user = reeve_store::users::find(tx, user_id)?.unwrap();
+                reeve_store::access_tokens::insert(tx, &reeve_store::access_tokens::NewAccessToken {
+                    token_hash: &reeve_model::session::hash_token(token), owner_num: user.num, acting_num: user.num,
+                    device_id: None, valid_until_ts: None, created_ts: reeve_model::Millis::ZERO, unconfirmed: false,
+                })?;
+                let after = reeve_model::User { password_change_required: true, ..user.clone() };
+                reeve_store::users::update(tx, &user, &after)?;
+            }
+            Ok(())
         }).await.unwrap();
         let off = (403, "M_FORBIDDEN", "Password change disabled");
-        assert_eq!(admin.put(&path("admin"), json!({ "required": true })).await.refusal(), off);
-        assert_eq!(admin.put(&path("admin"), json!({ "required": false })).await.status, 200);
+        for name in ["boss", "alice"] {
+            assert_eq!(admin.put(&path(name), json!({ "required": true })).await.refusal(), off, "{name}");
+        }
+        let reset = json!({ "new_password": "given", "require_change": true });
+        assert_eq!(admin.post(RESET, reset).await.refusal(), off);
+        assert!(!is_required(&admin, "alice").await);
+        let ctx = reeve_model::Ctx::system(&server.clock, &server.app().server_name, "test");
+        server.app().db.write(move |tx| -> Result<(), reeve_db::DbError> {
+            let policy = Policy { password_enabled: false, ..Policy::default() };
+            let alice = reeve_store::users::find(tx, "@alice:test")?.unwrap();
+            let before = reeve_store::users::password_hash(tx, alice.num)?;
+            let reset = Reset { hash: "new".to_owned(), require_change: true, end_sessions: None };
+            let refused = password_change::reset(tx, &ctx, &policy, &alice, &reset);
+            assert!(matches!(refused, Err(reeve_accounts::Error::PasswordChangeDisabled)), "{refused:?}");
+            assert_eq!(reeve_store::users::password_hash(tx, alice.num)?, before);
+            Ok(())
+        }).await.unwrap();
+        // What was required rests: they write, and hold their rights, which end as always.
+        assert!(is_required(&admin, "admin").await);
+        let room = create(&admin, json!({})).await;
+        say(&admin, &room, "hello").await;
+        let puppet = act_as(&server, &admin, "alice").await;
+        assert_eq!(puppet.get(WHOAMI).await.status, 200);
+        ok(boss.put("/_reeve/admin/v1/users/@admin:test/role", json!({ "role": null })).await);
+        assert_eq!(puppet.get(WHOAMI).await.status, 401);
+        // To end it is always possible.
+        ok(boss.put(&path("admin"), json!({ "required": false })).await);
+        assert!(!is_required(&boss, "admin").await);
     }
 
     async fn an_administrator_has_no_rights_until_then(server: Server) {

@@ -2,11 +2,11 @@
 
 use http::Method;
 use reeve_accounts::restore::{self as restoring, Order};
-use reeve_accounts::{Policy, deactivate as deactivating};
+use reeve_accounts::{Policy, deactivate as deactivating, kept as keeping};
 use reeve_db::DbError;
 use reeve_model::{Ctx, Millis};
 use reeve_store::key_backups::Which;
-use reeve_store::{jobs, kept, key_backups, users};
+use reeve_store::{jobs, kept, key_backups, users, validity};
 use reeve_testkit::{Client, Reply, START_MS, Server, on_both_engines};
 use serde_json::{Map, Value, json};
 
@@ -49,7 +49,7 @@ async fn restore(admin: &Client, body: Value) -> (Value, Value) {
 fn report(changes: &Value) -> Value {
     let mut report = json!({
         "threepids": 0, "threepids_taken": 0, "key_backups": 0, "account_data": 0, "rooms_joined": 0, "rooms_knocked": 0,
-        "not_rejoined": { "total": 0, "rooms": [] }, "expired": false,
+        "not_rejoined": { "total": 0, "rooms": [] },
     });
     report.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     report
@@ -331,7 +331,7 @@ on_both_engines! {
         deactivate(&admin, false).await;
         ban(&bob, &banned, "@alice:test").await;
         let delete = format!("/_synapse/admin/v1/rooms/{}", enc(&deleted));
-        ok(admin.send(Method::DELETE, &delete, &[], "{}").await);
+        ok(admin.send(Method::DELETE, &delete, &[], r#"{"bin":false}"#).await);
         let block = format!("/_synapse/admin/v1/rooms/{}/block", enc(&blocked));
         ok(admin.put(&block, json!({ "block": true })).await);
 
@@ -351,6 +351,60 @@ on_both_engines! {
         assert_eq!(result, report(&json!({
             "rooms_joined": 5, "rooms_knocked": 2, "not_rejoined": { "total": expected.len(), "rooms": expected },
         })));
+    }
+
+    async fn rooms_in_the_bin_stay_kept(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let (room, other, closed) = (create_public(&bob).await, create_public(&bob).await, create(&bob, json!({})).await);
+        join(&alice, &room).await;
+        join(&alice, &other).await;
+        bring(&bob, &closed, &alice).await;
+        let validity = json!({ "user_id": "@alice:test", "expiration_ts": START_MS + 100 * KEEP_MS });
+        ok(admin.post("/_synapse/admin/v1/account_validity/validity", validity).await);
+        deactivate(&admin, false).await;
+        let delete = format!("/_synapse/admin/v1/rooms/{}", enc(&room));
+        ok(admin.send(Method::DELETE, &delete, &[], "{}").await);
+        let refused = |mut rooms: Vec<(&str, &str)>| {
+            rooms.sort_unstable();
+            let rooms: Vec<Value> = rooms.iter()
+                .map(|(room_id, reason)| json!({ "room_id": room_id, "membership": "join", "reason": reason }))
+                .collect();
+            json!({ "total": rooms.len(), "rooms": rooms })
+        };
+        let (response, result) = restore(&admin, json!({})).await;
+        assert_eq!(response["rooms"], 3);
+        let both = refused(vec![(room.as_str(), "in_bin"), (closed.as_str(), "invite_only")]);
+        assert_eq!(result, report(&json!({ "rooms_joined": 1, "not_rejoined": both })));
+        // That room is all that is left, and nothing else comes back twice.
+        let kept = ok(admin.get(RESTORE).await);
+        let one = &kept["kept"][0];
+        assert_eq!((&kept["deactivated"], list(&kept, "/kept").len(), &one["rooms"]), (&json!(false), 1, &json!(1)));
+        server.app().db.write(|tx| validity::delete(tx, "@alice:test")).await.unwrap();
+        let (response, result) = restore(&admin, json!({})).await;
+        assert_eq!((&response["reactivated"], &response["rooms"]), (&json!(false), &json!(1)));
+        assert_eq!(result, report(&json!({ "not_rejoined": refused(vec![(room.as_str(), "in_bin")]) })));
+        let found = server.app().db.read(|tx| validity::find(tx, "@alice:test")).await.unwrap();
+        assert_eq!(found, None);
+        // The room first, then the account.
+        let back = format!("/_reeve/admin/v1/bin/rooms/{}/restore", enc(&room));
+        let job = ok(admin.post(&back, json!({})).await);
+        eventually(&admin, &format!("{JOBS}/{}", at(&job, "/job")), |reply| reply.body["state"] == "complete").await;
+        assert_eq!(membership(&bob, &room, "@alice:test").await, "leave");
+        let (_, result) = restore(&admin, json!({})).await;
+        assert_eq!(result, report(&json!({ "rooms_joined": 1 })));
+        assert_eq!(membership(&bob, &room, "@alice:test").await, "join");
+        assert_eq!(admin.get(RESTORE).await.refusal(), NOTHING);
+    }
+
+    async fn rooms_in_the_bin_are_forgotten_with_the_others(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let room = create_public(&bob).await;
+        join(&alice, &room).await;
+        deactivate(&admin, false).await;
+        let delete = format!("/_synapse/admin/v1/rooms/{}", enc(&room));
+        ok(admin.send(Method::DELETE, &delete, &[], "{}").await);
+        restore(&admin, json!({ "rejoin": false })).await;
+        assert_eq!(admin.get(RESTORE).await.refusal(), NOTHING);
     }
 
     async fn flags_stay(server: Server) {
@@ -497,7 +551,7 @@ on_both_engines! {
         assert_eq!((joined, ok(admin.get(DATA).await)), (rooms, data));
     }
 
-    async fn the_time_ends_while_the_restoration_goes_on(server: Server) {
+    async fn a_restoration_that_began_in_time_is_finished(server: Server) {
         let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
         let room = create_public(&bob).await;
         join(&alice, &room).await;
@@ -508,14 +562,25 @@ on_both_engines! {
         server.clock.advance(KEEP_MS - 1);
         paused(&server, restoring::JOB.name(), order_restoration).await;
         server.clock.advance(1);
+        // Neither housekeeping nor the job deletes what is on its way.
+        let now = server.clock.now();
+        let due = server.app().db.read(move |tx| keeping::is_purge_due(tx, now)).await.unwrap();
+        assert!(!due);
+        server.app().db.write(move |tx| keeping::order_purge(tx, now)).await.unwrap();
+        result(&admin, "purge_kept", "kept_accounts").await;
+        assert_eq!(rows_left(&server).await, (1, 0));
         resume(&server, restoring::JOB.name()).await;
         let result = self::result(&admin, "restore_user", "@alice:test").await;
-        assert_eq!(result, report(&json!({ "account_data": 500, "expired": true })));
+        assert_eq!(result, report(&json!({ "account_data": 510, "rooms_joined": 1 })));
+        assert_eq!(membership(&bob, &room, "@alice:test").await, "join");
+        eventually(&admin, &format!("{JOBS}?kind=purge_kept"), |reply| list(&reply.body, "/jobs").len() == 2).await;
         purged(&server, &admin).await;
     }
 
     async fn only_so_many_deactivations_are_kept(server: Server) {
-        let (admin, _alice) = (server.admin().await, server.user("alice").await);
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        // Most is kept of the first one.
+        set_data(&alice, "org.example.a", json!({ "a": 1 })).await;
         for number in 0..12 {
             server.clock.advance(1000);
             put(&admin, "alice", json!({ "threepids": [email(&format!("a{number}@example.org"))] })).await;
@@ -524,9 +589,10 @@ on_both_engines! {
         }
         let kept = ok(admin.get(RESTORE).await)["kept"].clone();
         let times: Vec<i64> = list(&kept, "").iter().map(|one| one["deactivated_ts"].as_i64().unwrap() - START_MS).collect();
-        assert_eq!(times, (3..=12).rev().map(|second| second * 1000).collect::<Vec<_>>());
-        let (response, _) = restore(&admin, json!({})).await;
-        assert_eq!(list(&response, "/threepids").len(), 10);
+        let seconds = [12, 11, 10, 9, 8, 7, 6, 5, 4, 1];
+        assert_eq!(times, seconds.map(|second| second * 1000));
+        let (response, result) = restore(&admin, json!({})).await;
+        assert_eq!((list(&response, "/threepids").len(), &result["account_data"]), (10, &json!(1)));
     }
 
     async fn refusals(server: Server) {

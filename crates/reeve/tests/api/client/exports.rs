@@ -1,10 +1,13 @@
 //! `/_reeve/client/v1/exports`.
 
+use reeve_db::DbError;
+use reeve_model::{ExportState, Millis};
+use reeve_store::exports::{self, Claim};
 use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
-use crate::client::media::objects;
-use crate::export_kit::{Opened, over};
+use crate::client::media::{objects, upload};
+use crate::export_kit::{Opened, download, insert, over};
 use crate::rooms_kit::{at, ok};
 
 const EXPORTS: &str = "/_reeve/client/v1/exports";
@@ -51,7 +54,7 @@ on_both_engines! {
         let known = ok(admin.get("/_reeve/admin/v1/users/@alice:test/exports").await);
         assert_eq!((&known["exports"][0]["own"], &known["exports"][0]["requested_by"]), (&json!(true), &json!("@alice:test")));
         // An administrator's are not shown to the person.
-        crate::export_kit::download(&admin, "@alice:test", json!({})).await;
+        download(&admin, "@alice:test", json!({})).await;
         assert_eq!(alice.get(EXPORTS).await.body["exports"].as_array().unwrap().len(), 1);
         // A link of one's own rests while the account is locked.
         ok(admin.put("/_matrix/client/v1/admin/lock/@alice:test", json!({ "locked": true })).await);
@@ -79,6 +82,80 @@ on_both_engines! {
         assert_eq!(again().await.body["retry_after_ms"], json!(1));
         server.clock.advance(1);
         assert_eq!(again().await.status, 201);
+    }
+
+    #[config(|config| config.exports.own_interval_ms = 2 * DAY_MS)]
+    async fn an_order_that_failed_counts(server: Server) {
+        let alice = server.user("alice").await;
+        // It is not due yet.
+        insert(&server, "failed", "@alice:test", true, START_MS + 1000).await;
+        server.app().db.write(|tx| -> Result<(), DbError> {
+            let claim = Claim { num: exports::find(tx, "failed")?.unwrap().num, name: "test".to_owned() };
+            exports::claim(tx, &claim, Millis::MAX)?;
+            assert!(exports::fail(tx, &claim, ExportState::Failed, "broken", Millis::new(START_MS + 7 * DAY_MS))?);
+            Ok(())
+        }).await.unwrap();
+        let again = || alice.post(EXPORTS, json!({ "auth": auth("alice") }));
+        assert_eq!(again().await.body["retry_after_ms"], json!(2 * DAY_MS + 1000));
+        server.clock.advance(2 * DAY_MS + 999);
+        assert_eq!(again().await.body["retry_after_ms"], json!(1));
+        server.clock.advance(1);
+        assert_eq!(again().await.status, 201);
+    }
+
+    #[config(|config| config.exports.link_ms = 7 * DAY_MS)]
+    async fn a_new_archive_replaces_the_former_one(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        download(&admin, "@alice:test", json!({})).await;
+        let first = order(&alice, "alice", json!({})).await;
+        over(&alice, &first).await;
+        let made = ok(alice.post(&format!("{first}/link"), json!({ "auth": auth("alice") })).await);
+        assert_eq!(objects(&server).await, 2);
+        server.clock.advance(DAY_MS);
+        // The former one stays until the new one is complete.
+        insert(&server, "second", "@alice:test", true, START_MS + DAY_MS + 1).await;
+        assert_eq!(ok(alice.get(&first).await)["state"], json!("ready"));
+        server.clock.advance(1);
+        let second = format!("{EXPORTS}/second");
+        assert_eq!(over(&alice, &second).await["state"], json!("ready"));
+        assert_eq!(alice.get(&first).await.status, 404);
+        assert_eq!(server.stranger().get(at(&made, "/path")).await.status, 404);
+        let mine = ok(alice.get(EXPORTS).await);
+        assert_eq!((mine["exports"].as_array().unwrap().len(), at(&mine, "/exports/0/id")), (1, "second"));
+        // That of the administrator stays.
+        assert_eq!(ok(admin.get("/_reeve/admin/v1/users/@alice:test/exports").await)["exports"].as_array().unwrap().len(), 2);
+        assert_eq!(objects(&server).await, 2);
+    }
+
+    #[config(|config| config.exports.max_bytes = 100_000)]
+    async fn what_was_too_large_is_not_ordered_again(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        upload(&alice, "text/plain", vec![b'x'; 100_000]).await;
+        let path = order(&alice, "alice", json!({})).await;
+        assert_eq!(over(&alice, &path).await["state"], json!("too_large"));
+        let again = |mut body: Value| {
+            body["auth"] = auth("alice");
+            alice.post(EXPORTS, body)
+        };
+        assert_eq!(again(json!({ "media": false })).await.body["retry_after_ms"], json!(DAY_MS));
+        server.clock.advance(DAY_MS);
+        for as_large in [json!({}), json!({ "history": true })] {
+            let refused = again(as_large).await;
+            assert_eq!((refused.status, &refused.body["retry_after_ms"]), (429, &json!(6 * DAY_MS)));
+        }
+        // Deleting it makes no difference.
+        assert_eq!(alice.delete(&path).await.refusal(), (409, "M_UNKNOWN", "The export is too_large"));
+        let smaller = order(&alice, "alice", json!({ "media": false, "history": true })).await;
+        assert_eq!(over(&alice, &smaller).await["state"], json!("ready"));
+        server.clock.advance(DAY_MS);
+        assert_eq!(again(json!({})).await.body["retry_after_ms"], json!(5 * DAY_MS));
+        // An administrator who has made room can end that.
+        let id = path.rsplit('/').next().unwrap();
+        assert_eq!(admin.delete(&format!("/_reeve/admin/v1/exports/{id}")).await, (200, json!({})));
+        let last = order(&alice, "alice", json!({})).await;
+        // The smaller one stays, since this one failed as well.
+        assert_eq!(over(&alice, &last).await["state"], json!("too_large"));
+        assert_eq!(ok(alice.get(&smaller).await)["state"], json!("ready"));
     }
 
     async fn refusals(server: Server) {

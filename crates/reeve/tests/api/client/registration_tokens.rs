@@ -173,7 +173,8 @@ on_both_engines! {
             async move {
                 app.db.write(move |tx| -> Result<(), reeve_db::DbError> {
                     reeve_accounts::registration::prune(tx, now)?;
-                    reeve_client_api::prune(tx, now)
+                    reeve_client_api::prune(tx, now)?;
+                    Ok(())
                 }).await.unwrap();
             }
         };

@@ -6,7 +6,8 @@ use reeve_testkit::{Client, Reply, on_both_engines};
 use serde_json::{Value, json};
 
 use super::{
-    MATRIX, PATCH, SEARCH, USER, USERS, create, deactivating, filtered, ids, only, patch, provider, refusal,
+    GROUP, GROUPS, MATRIX, PATCH, SEARCH, USER, USERS, create, deactivating, filtered, ids, only, patch,
+    provider, refusal, with_groups,
 };
 
 const ALICE: &str = "/scim/v2/Users/@alice:test";
@@ -189,9 +190,52 @@ on_both_engines! {
         assert_eq!(admin.delete(ALICE).await.status, 204);
         assert_eq!(admin.get(ALICE).await.status, 404);
         assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["erased"], json!(true));
+        assert_eq!(refusal(&admin.post(USERS, json!({ "schemas": [USER], "userName": "alice" })).await), (409, "uniqueness"));
+    }
+
+    async fn the_name_of_an_erased_account_is_taken(server: Server) {
+        let admin = server.admin().await;
+        for (name, erase) in [("alice", true), ("bob", false)] {
+            create(&admin, json!({ "userName": name, "displayName": "Old", "externalId": name })).await;
+            let path = format!("/_synapse/admin/v1/deactivate/@{name}:test");
+            assert_eq!(admin.post(&path, json!({ "erase": erase })).await.status, 200);
+        }
+        let before = admin.get(&format!("{ADMIN}/@alice:test")).await.body;
+        for name in ["alice", "ALICE", "@alice:test"] {
+            let reply = admin.post(USERS, json!({ "schemas": [USER], "userName": name, "displayName": "New" })).await;
+            assert_eq!(refusal(&reply), (409, "uniqueness"), "{name}");
+        }
+        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body, before);
+        // One that was deactivated alone is given back, and what is kept of it can be restored.
+        let bob = create(&admin, json!({ "userName": "bob", "displayName": "New" })).await;
+        assert_eq!((&bob["active"], &bob["displayName"]), (&json!(true), &json!("New")));
+        let restored = admin.post("/_reeve/admin/v1/users/@bob:test/restore", json!({})).await;
+        assert_eq!(restored.status, 200, "{}", restored.body);
+        // An administrator can reactivate an erased account by hand.
+        admin.put(&format!("{ADMIN}/@alice:test"), json!({ "deactivated": false })).await;
+        assert_eq!(admin.get(ALICE).await.body["active"], json!(true));
+    }
+
+    #[config(|config| { deactivating(config); config.scim.reuse_erased = true; })]
+    async fn the_name_of_an_erased_account_is_free_where_the_settings_say(server: Server) {
+        let admin = server.admin().await;
+        create(&admin, json!({ "userName": "alice" })).await;
+        assert_eq!(admin.delete(ALICE).await.status, 204);
+        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["erased"], json!(true));
         let new = create(&admin, json!({ "userName": "alice", "active": false })).await;
         assert_eq!(new["active"], json!(false));
-        assert_eq!(admin.get(&format!("{ADMIN}/@alice:test")).await.body["deactivated"], json!(true));
+        let account = admin.get(&format!("{ADMIN}/@alice:test")).await.body;
+        assert_eq!((&account["deactivated"], &account["erased"]), (&json!(true), &json!(false)));
+    }
+
+    #[config(with_groups)]
+    async fn the_managing_account_is_no_user_who_could_be_created(server: Server) {
+        let admin = server.admin().await;
+        let group = admin.post(GROUPS, json!({ "schemas": [GROUP], "displayName": "G" })).await;
+        assert_eq!(group.status, 201, "{}", group.body);
+        let reply = admin.post(USERS, json!({ "schemas": [USER], "userName": "groups", "displayName": "X" })).await;
+        assert_eq!(refusal(&reply), (409, "uniqueness"));
+        assert_eq!(admin.get(&format!("{ADMIN}/@groups:test")).await.body["displayname"], json!("groups"));
     }
 
     async fn a_patch_is_all_or_nothing(server: Server) {
@@ -271,6 +315,42 @@ on_both_engines! {
         assert_eq!(with(Method::PATCH, "if-match", "*".to_owned(), operations).await.status, 200);
     }
 
+    #[config(with_groups)]
+    async fn a_version_is_the_same_whatever_a_request_asks_for(server: Server) {
+        let admin = server.admin().await;
+        let alice = create(&admin, json!({ "userName": "alice", "emails": ["a@x.org"], "roles": ["support"] })).await;
+        create(&admin, json!({ "userName": "bob" })).await;
+        let version = &alice["meta"]["version"];
+        let group = admin.post(GROUPS, json!({ "schemas": [GROUP], "displayName": "G", "members": [{ "value": "@alice:test" }] })).await;
+        assert_eq!(group.status, 201, "{}", group.body);
+        // A change of a group is no change of its members.
+        let whole = admin.get(ALICE).await.body;
+        let groups: Vec<&str> = whole["groups"].as_array().unwrap().iter().map(|group| group["display"].as_str().unwrap()).collect();
+        assert_eq!((groups, &whole["meta"]["version"]), (vec!["support", "G"], version));
+        for query in ["count=100", "attributes=meta.version", "attributes=userName,meta", "excludedAttributes=groups", "excludedAttributes=groups,emails,roles"] {
+            for path in [
+                format!("{USERS}?{query}"),
+                format!("{}&{query}", filtered(USERS, "userName eq \"alice\"")),
+                format!("{}&{query}", filtered(USERS, "active eq true and emails pr")),
+                format!("{}&{query}", filtered(USERS, "groups.display eq \"g\"")),
+            ] {
+                let list = admin.get(&path).await.body;
+                let found = list["Resources"].as_array().unwrap().iter().find(|user| user["id"] == "@alice:test");
+                assert_eq!(&found.unwrap()["meta"]["version"], version, "{path}");
+            }
+        }
+        for query in ["attributes=meta.version", "excludedAttributes=groups,emails"] {
+            let one = admin.get(&format!("{ALICE}?{query}")).await;
+            assert_eq!((&one.body["meta"]["version"], one.header("etag")), (version, version.as_str().unwrap()), "{query}");
+        }
+        // The groups of all users in a page are right.
+        let list = admin.get(USERS).await.body;
+        let of = |id: &str| list["Resources"].as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().get("groups");
+        assert_eq!((of("@alice:test"), of("@bob:test")), (Some(&whole["groups"]), None));
+        let changed = patch(&admin, ALICE, json!([{ "op": "replace", "path": "displayName", "value": "B" }])).await.body;
+        assert_ne!(&changed["meta"]["version"], version);
+    }
+
     async fn filters(server: Server) {
         let admin = server.admin().await;
         for number in 0..12 {
@@ -305,6 +385,11 @@ on_both_engines! {
             ("displayName sw \"Person 9\"", vec!["user09"]),
             ("displayName eq \"person 10\"", vec!["user10"]),
             ("userName sw \"user1\"", vec!["user10"]),
+            ("userName sw \"USER1\"", vec!["user10"]),
+            ("userName co \"SER09\"", vec!["user09"]),
+            ("userName ew \"ER03\"", vec!["user03"]),
+            ("displayName co \"SON 1\"", vec!["user01", "user10"]),
+            ("emails co \"USER06@X\"", vec!["user06"]),
             ("roles.value eq \"support\"", vec!["user03"]),
             ("roles pr and active eq true and userName sw \"user\"", vec!["user03"]),
             ("groups.value eq \"role:support\"", vec!["user03"]),
@@ -383,6 +468,44 @@ on_both_engines! {
             assert_eq!(put(&admin, &format!("{USERS}/{id}"), json!({ "userName": name })).await.status, 200, "{name}");
         }
         assert_eq!(ids(&admin.get(&filtered(USERS, "userName eq \"alice@other.org\"")).await).1, 0);
-        assert_eq!(ids(&admin.get(&filtered(USERS, "userName ew \"example.com\"")).await).1, 4);
+        for (filter, wanted) in [
+            ("userName ew \"example.com\"", 4),
+            ("userName ew \"EXAMPLE.COM\"", 4),
+            ("userName co \"Example\"", 4),
+            ("userName sw \"ALICE\"", 1),
+            ("userName ew \"@OTHER.org\"", 1),
+            ("userName eq \"ALICE@EXAMPLE.com\"", 1),
+        ] {
+            assert_eq!(ids(&admin.get(&filtered(USERS, filter)).await).1, wanted, "{filter}");
+        }
+    }
+
+    async fn historical_names_with_capitals_are_found_in_any_case(server: Server) {
+        let admin = server.admin().await;
+        let insert = |tx: &mut reeve_db::Tx<'_>| -> Result<(), reeve_db::DbError> {
+            for id in ["@Carol:test", "@CAROL:test"] {
+                let user = reeve_model::User::new(id.to_owned(), reeve_testkit::START);
+                reeve_store::users::insert(tx, &user, None)?;
+            }
+            Ok(())
+        };
+        server.app().db.write(insert).await.unwrap();
+        for filter in [
+            "userName eq \"carol\"",
+            "userName eq \"cArOl\"",
+            "userName sw \"caR\"",
+            "userName co \"ARO\"",
+            "userName ew \"rol\"",
+            "userName co \"aro\" and active eq true",
+        ] {
+            let found = admin.get(&filtered(USERS, filter)).await;
+            assert_eq!(ids(&found), (vec!["@CAROL:test", "@Carol:test"], 2), "{filter}");
+        }
+        let path = format!("{USERS}/@Carol:test");
+        let named = put(&admin, &path, json!({ "userName": "carol", "displayName": "C" })).await;
+        assert_eq!((named.status, &named.body["userName"], &named.body["displayName"]), (200, &json!("Carol"), &json!("C")));
+        assert_eq!(refusal(&put(&admin, &path, json!({ "userName": "carl" })).await), (400, "mutability"));
+        let taken = admin.post(USERS, json!({ "schemas": [USER], "userName": "carol" })).await;
+        assert_eq!(refusal(&taken), (409, "uniqueness"));
     }
 }

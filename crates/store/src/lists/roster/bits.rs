@@ -1,5 +1,8 @@
 //! Sets of accounts: a bit for each number.
 
+/// The number of members of a word up to which it is faster to look at their values alone than at all 64.
+const FEW: u32 = 16;
+
 /// A set of accounts, by number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bits(Vec<u64>);
@@ -18,9 +21,7 @@ impl Bits {
     /// Keeps the members at whose places of a column a condition holds.
     pub(crate) fn keep<T: Copy>(&mut self, column: &[T], holds: impl Fn(T) -> bool) {
         for (word, values) in self.0.iter_mut().zip(column.chunks(64)) {
-            if *word != 0 {
-                *word &= mask(values, &holds);
-            }
+            *word = kept(*word, values, &holds);
         }
     }
 
@@ -59,8 +60,8 @@ impl Bits {
 
     /// Returns the number of members at whose places of a column a condition holds.
     pub(crate) fn count_of<T: Copy>(&self, column: &[T], holds: impl Fn(T) -> bool) -> usize {
-        let words = self.0.iter().zip(column.chunks(64)).filter(|(word, _)| **word != 0);
-        words.map(|(word, values)| (word & mask(values, &holds)).count_ones() as usize).sum()
+        let words = self.0.iter().zip(column.chunks(64));
+        words.map(|(word, values)| kept(*word, values, &holds).count_ones() as usize).sum()
     }
 
     /// Returns up to twice as many members as are wanted, spread over the whole set.
@@ -72,19 +73,30 @@ impl Bits {
 
     /// Returns the members, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        (0_u32..).step_by(64).zip(&self.0).flat_map(|(first, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = (left != 0).then(|| left.trailing_zeros())?;
-                left &= left - 1;
-                Some(first + bit)
-            })
-        })
+        (0_u32..).step_by(64).zip(&self.0).flat_map(|(first, word)| ones(*word).map(move |bit| first + bit))
     }
 }
 
 fn word_of(num: u32) -> usize {
     num as usize / 64
+}
+
+/// Returns the places of the ones of a word.
+fn ones(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros())?;
+        word &= word - 1;
+        Some(bit)
+    })
+}
+
+/// Returns the members of a word at whose values a condition holds.
+fn kept<T: Copy>(word: u64, values: &[T], holds: &impl Fn(T) -> bool) -> u64 {
+    if word.count_ones() > FEW {
+        return word & mask(values, holds);
+    }
+    let is_kept = |bit: &u32| values.get(*bit as usize).is_some_and(|value| holds(*value));
+    ones(word).filter(is_kept).fold(0, |kept, bit| kept | 1 << bit)
 }
 
 fn mask<T: Copy>(values: &[T], holds: &impl Fn(T) -> bool) -> u64 {

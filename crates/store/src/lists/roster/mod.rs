@@ -4,13 +4,15 @@
 //! Triggers write each change of an account to a log (`version`). Before an answer, the roster reads again the accounts whose
 //! changes the snapshot of the transaction sees and the roster does not (`columns`, `names`, `addresses`, `known`). If the roster is
 //! ahead of the snapshot, the accounts concerned are read as the snapshot sees them, for this answer alone. So each answer is
-//! that of its snapshot, in every process. A selection becomes a set of accounts (`bits`, `chosen`, `select`), of which a page is
-//! cut (`near`, `page`, `texts`). Each of these files uses only those that are named before it.
+//! that of its snapshot, in every process. Many accounts are read by one transaction at a time (`gate`). A selection becomes a set of
+//! accounts (`bits`, `chosen`, `select`), of which a page is cut (`near`, `page`, `texts`). Each of these files uses only those that are
+//! named before it.
 
 mod addresses;
 mod bits;
 mod chosen;
 mod columns;
+mod gate;
 mod known;
 mod names;
 mod near;
@@ -21,14 +23,17 @@ pub mod version;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Duration, Instant};
 
 use reeve_db::{DbError, ReadTx, Statement};
 use reeve_model::UserNum;
+use reeve_model::clock::monotonic;
 
 use self::addresses::Addresses;
 use self::bits::Bits;
 pub use self::chosen::Chosen;
 use self::columns::short;
+use self::gate::Gate;
 use self::known::{Known, Reread, Update, View, all_long, distinct};
 pub use self::page::{Asked, Found, Mark, Start};
 use self::version::{Here, Version};
@@ -44,14 +49,18 @@ pub(crate) fn statements() -> Vec<&'static Statement> {
 /// The number of changed accounts above which all are read again, if it is also this part of all.
 const MANY: usize = if cfg!(test) { 40 } else { 20_000 };
 const MANY_OF: usize = 16;
+/// Maximum time until an answer fails that needs what other transactions load.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The roster of a process. It is loaded when it is first used.
 #[derive(Default)]
 pub struct Roster {
     known: RwLock<Option<Known>>,
-    /// Held while many accounts are read, so that each load is done once: whoever waits occupies a thread of the database, and
-    /// would occupy it for longer by loading, too. It has the last roster that was loaded for an old snapshot alone.
-    loading: Mutex<Weak<Known>>,
+    /// Lets one transaction at a time load, so that each load is done once: whoever waits occupies a thread of the database, and
+    /// would occupy it for longer by loading, too.
+    gate: Gate,
+    /// The last roster that was loaded for an old snapshot alone, while somebody looks at it.
+    alone: Mutex<Weak<Known>>,
     #[cfg(test)]
     loads: std::sync::atomic::AtomicUsize,
 }
@@ -186,17 +195,18 @@ impl Roster {
             return Err(DbError::Internal("a roster needs a transaction that only reads".to_owned()));
         }
         let here = Here::of(tx)?;
+        let deadline = monotonic() + PATIENCE;
         loop {
             let plan = self.plan(&here, with_addresses);
             match &plan {
                 Plan::Load(_) => {
-                    if let Some(alone) = self.load(tx, &here, with_addresses, &plan)? {
+                    if let Some(alone) = self.load(tx, &here, with_addresses, &plan, deadline)? {
                         return Ok(look(&View::new(&alone, &Reread::default())));
                     }
                 }
                 Plan::MoveOn(from) => {
                     if !self.move_on(tx, &here, from)? {
-                        self.load(tx, &here, with_addresses, &plan)?;
+                        self.load(tx, &here, with_addresses, &plan, deadline)?;
                     }
                 }
                 Plan::Look(version, nums) => {
@@ -237,8 +247,9 @@ impl Roster {
         here: &Here,
         with_addresses: bool,
         planned: &Plan,
+        deadline: Instant,
     ) -> Result<Option<Arc<Known>>, DbError> {
-        let mut alone = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _pass = self.gate.enter(deadline)?;
         if self.plan(here, with_addresses) != *planned {
             return Ok(None);
         }
@@ -246,7 +257,7 @@ impl Roster {
             known.version == here.version && (known.addresses.is_some() || !with_addresses)
         };
         if *planned == Plan::Load(Load::Alone)
-            && let Some(known) = alone.upgrade().filter(is_like)
+            && let Some(known) = self.last_alone().filter(is_like)
         {
             return Ok(Some(known));
         }
@@ -257,7 +268,7 @@ impl Roster {
             Plan::Load(Load::Addresses) => self.install_addresses(&version, Addresses::load(tx)?),
             Plan::Load(Load::Alone) => {
                 let known = Arc::new(Known::load(tx, version, with_addresses)?);
-                *alone = Arc::downgrade(&known);
+                *self.alone.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&known);
                 return Ok(Some(known));
             }
             Plan::Load(Load::All) | Plan::MoveOn(_) | Plan::Look(..) => {
@@ -266,6 +277,10 @@ impl Roster {
             }
         }
         Ok(None)
+    }
+
+    fn last_alone(&self) -> Option<Arc<Known>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// Returns the number of loads so far.

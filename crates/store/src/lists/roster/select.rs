@@ -67,6 +67,11 @@ impl<'a> Wanted<'a> {
         let admits = |(index, traits)| index > 0 && self.admits(traits);
         let admitted: Vec<bool> = columns.known.iter().enumerate().map(admits).collect();
         let mut chosen = columns.with_traits(&admitted);
+        // The columns are looked at last, since that costs less the fewer are left.
+        for (medium, text) in self.texts() {
+            let found = view.known.addresses.as_ref().map(|all| all.find(medium, text, view.len()));
+            chosen.keep_those_in(&found.unwrap_or_default());
+        }
         if let Some(size) = self.selection.media_size_over {
             chosen.keep(&columns.media, |media| media > size);
         }
@@ -75,10 +80,6 @@ impl<'a> Wanted<'a> {
         }
         if let Some((from, to)) = self.last_seen() {
             chosen.keep(&columns.last_seen, |seen| from <= seen && seen < to);
-        }
-        for (medium, text) in self.texts() {
-            let found = view.known.addresses.as_ref().map(|all| all.find(medium, text, view.len()));
-            chosen.keep_those_in(&found.unwrap_or_default());
         }
         for num in &view.reread.nums {
             let facts = view.reread.facts.get(num);

@@ -27,21 +27,41 @@ const COARSE: &str = ", coarse";
 /// The number of the bucket with the totals of all accounts. The numbers of other buckets are positive.
 pub(crate) const ALL: i64 = 0;
 
-/// Adds to counts in the buckets of some positions `p`, each the name of a level (`key`) and a sort key there
-/// (`value`).
+/// Changes counts (`list_class`, `n`) in the buckets of some positions `p`, each the name of a level (`key`) and a sort key
+/// there (`value`). Each bucket is looked up once, which SQLite would not do without `MATERIALIZED`.
 macro_rules! count {
-    ($positions:literal) => {
+    ($positions:literal, $changes:literal) => {
         concat!(
-            "INSERT INTO user_list_counts (bucket, list_class, lane, n) \
-             SELECT bucket, CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM ( \
+            "WITH places AS MATERIALIZED ( \
                SELECT 0 AS bucket WHERE CAST($4 AS BIGINT) = 1 UNION ALL \
                SELECT (SELECT b.bucket FROM user_list_buckets b \
                        WHERE b.sort = p.key AND (b.low_key, b.low_user_id) <= (p.value, $5) \
                        ORDER BY b.low_key DESC, b.low_user_id DESC LIMIT 1) FROM ",
             $positions,
-            " p) AS places WHERE bucket IS NOT NULL \
+            " p) INSERT INTO user_list_counts (bucket, list_class, lane, n) \
+             SELECT places.bucket, changes.list_class, CAST($2 AS BIGINT), changes.n \
+             FROM places CROSS JOIN (",
+            $changes,
+            ") AS changes WHERE places.bucket IS NOT NULL \
              ON CONFLICT (bucket, list_class, lane) DO UPDATE SET n = user_list_counts.n + excluded.n \
              RETURNING bucket, n"
+        )
+    };
+}
+
+/// Adds `$3` to the count of class `$1`.
+macro_rules! add {
+    ($positions:literal) => {
+        count!($positions, "SELECT CAST($1 AS TEXT) AS list_class, CAST($3 AS BIGINT) AS n")
+    };
+}
+
+/// Moves an account from class `$1` to class `$3`.
+macro_rules! reclass {
+    ($positions:literal) => {
+        count!(
+            $positions,
+            "SELECT CAST($1 AS TEXT) AS list_class, CAST(-1 AS BIGINT) AS n UNION ALL SELECT CAST($3 AS TEXT), 1"
         )
     };
 }
@@ -63,8 +83,13 @@ reeve_db::statements! {
     /// some positions of user id `$5`, and in the totals if `$4` is 1. `$6`: the encoded sort key for each name of a
     /// level, as JSON.
     COUNT = {
-        sqlite: count!("json_each($6)"),
-        postgres: count!("json_each_text(CAST(CAST($6 AS TEXT) AS JSON))"),
+        sqlite: add!("json_each($6)"),
+        postgres: add!("json_each_text(CAST(CAST($6 AS TEXT) AS JSON))"),
+    };
+    /// The same for an account that changes from class `$1` to class `$3`, and stays where it is.
+    RECLASS = {
+        sqlite: reclass!("json_each($6)"),
+        postgres: reclass!("json_each_text(CAST(CAST($6 AS TEXT) AS JSON))"),
     };
     ADD = "INSERT INTO user_list_counts (bucket, list_class, lane, n) VALUES ($1, $2, $3, $4)";
     SIZE = "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM user_list_counts WHERE bucket = $1";
@@ -280,8 +305,16 @@ pub(crate) fn add(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
 
 /// Moves an account, whose row is changed already, from its former buckets to the present ones.
 pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(), DbError> {
-    let anew = class::of(before) != class::of(after);
-    let moved = places(before).into_iter().zip(places(after)).filter(|(old, new)| anew || old != new);
+    let (former, present) = (class::of(before), class::of(after));
+    let anew = former != present;
+    let (from, to) = (places(before), places(after));
+    if anew && from == to {
+        let (lane, positions) = (tx.lane(), positions(&to));
+        let params = params![former, lane, present, true, after.user_id, positions];
+        let counted = tx.returning(&RECLASS, &params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        return settle(tx, counted);
+    }
+    let moved = from.into_iter().zip(to).filter(|(old, new)| anew || old != new);
     let (old, new): (Vec<_>, Vec<_>) = moved.unzip();
     if old.is_empty() {
         return Ok(());
@@ -292,15 +325,24 @@ pub(crate) fn change(tx: &mut Tx<'_>, before: &User, after: &User) -> Result<(),
 
 /// Adds to the counts of an account's class at some places, and to the totals if `altogether` is true.
 fn adjust(tx: &mut Tx<'_>, user: &User, places: &[Place], altogether: bool, by: i64) -> Result<(), DbError> {
+    let (class, lane, positions) = (class::of(user), tx.lane(), positions(places));
+    let params = params![class, lane, by, altogether, user.user_id, positions];
+    let counted = tx.returning(&COUNT, &params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if by > 0 { settle(tx, counted) } else { Ok(()) }
+}
+
+/// Returns the positions at some places in both levels, as the statements read them.
+fn positions(places: &[Place]) -> String {
     let in_both_cuts = |Place { list, key }: &Place| {
         [list.name().to_owned(), coarse_cut(*list)].map(|cut| (cut, Value::String(key.encode())))
     };
-    let positions = Value::Object(places.iter().flat_map(in_both_cuts).collect()).to_string();
-    let (class, lane) = (class::of(user), tx.lane());
-    let params = params![class, lane, by, altogether, user.user_id, positions];
-    let counted: Vec<(i64, i64)> = tx.returning(&COUNT, &params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Value::Object(places.iter().flat_map(in_both_cuts).collect()).to_string()
+}
+
+/// Splits those of some buckets that have become too large. A counter with its bucket and the new value tells of each addition.
+fn settle(tx: &mut Tx<'_>, counted: Vec<(i64, i64)>) -> Result<(), DbError> {
     for (bucket, n) in counted {
-        if bucket != ALL && by > 0 && n > 0 && n % CHECK_EVERY == 0 {
+        if bucket != ALL && n > 0 && n % CHECK_EVERY == 0 {
             let size: i64 = tx.query_one(&SIZE, &params![bucket], |row| row.get(0))?;
             if size > SPLIT {
                 split(tx, bucket, size)?;

@@ -1,14 +1,24 @@
 //! Rooms in the bin.
 
+use std::sync::Arc;
+
 use http::Method;
+use reeve_db::DbError;
+use reeve_model::{Ctx, RoomNum};
+use reeve_rooms::deletion::{self, Order};
+use reeve_store::departures::{self, Departure};
+use reeve_store::{jobs, lifetimes, rooms};
 use reeve_testkit::{Client, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
 use super::{BIN, WEEK_MS, acts, delete, keep_house, missing, over};
 use crate::rooms_kit::*;
-use crate::sync_kit::sync_filtered;
+use crate::sync_kit::{eventually, sync_filtered};
 
 const ROOMS: &str = "/_synapse/admin/v1/rooms";
+const BOB: &str = "/_reeve/admin/v1/users/@bob:test/restore";
+/// The number of the first room of a server.
+const FIRST: RoomNum = RoomNum::new(1);
 
 fn path(room: &str, rest: &str) -> String {
     format!("{ROOMS}/{}{rest}", enc(room))
@@ -27,6 +37,66 @@ async fn bin(admin: &Client, room: &str, body: Value) -> Value {
 async fn restore(admin: &Client, room: &str) -> Value {
     let order = ok(admin.post(&format!("{}/restore", in_bin(room)), json!({})).await);
     over(admin, &order["job"]).await
+}
+
+/// Brings a room back, and lets the job rest before its first step.
+async fn begin_to_restore(server: &Server, room: &str) {
+    let ctx = Ctx::system(&server.clock, &server.app().server_name, "test");
+    let room_id = room.to_owned();
+    let begun = server.app().db.write(move |tx| -> Result<(), reeve_rooms::Error> {
+        let job = deletion::restore::order(tx, &ctx, &room_id)?;
+        assert!(jobs::pause(tx, &job, ctx.now)?);
+        Ok(())
+    });
+    begun.await.unwrap();
+}
+
+/// Orders a deletion whose job fails for good when bob has had to leave.
+async fn fail_to_delete(server: &Server, room: &str) {
+    let app = server.app();
+    let (home, ctx) = (Arc::clone(&app.home), Ctx::system(&server.clock, &app.server_name, "test"));
+    let order = Order {
+        room_id: room.to_owned(),
+        block: true,
+        purge: true,
+        force_purge: false,
+        bin: true,
+        substitute: None,
+    };
+    let failed = app.db.write(move |tx| -> Result<(), reeve_rooms::Error> {
+        let job = deletion::order(tx, &home, &ctx, &order)?;
+        let mut room = rooms::find(tx, &order.room_id)?.unwrap();
+        reeve_rooms::membership::leave(tx, &home, &ctx, "@bob:test", &mut room, None)?;
+        let departure = Departure { room_id: room.room_id.clone(), pos: room.last_pos, event: None };
+        departures::put(tx, "@bob:test", &departure)?;
+        jobs::fail(tx, &job, "the disk is full", 10, ctx.now)?;
+        Ok(())
+    });
+    failed.await.unwrap();
+}
+
+async fn reports(admin: &Client) -> i64 {
+    number(admin, "/_reeve/admin/v1/reports", "/total").await
+}
+
+/// Deactivates bob, and returns what is kept of him when that is done.
+async fn deactivate_bob(admin: &Client) -> Value {
+    ok(admin.post("/_synapse/admin/v1/deactivate/@bob:test", json!({})).await);
+    eventually(admin, "/_reeve/admin/v1/jobs?kind=deactivate_user&subject=@bob:test", |reply| {
+        list(&reply.body, "/jobs").iter().all(|job| job["state"] == "complete")
+    })
+    .await;
+    kept_of_bob(admin).await
+}
+
+async fn kept_of_bob(admin: &Client) -> Value {
+    ok(admin.get(BOB).await)["kept"].clone()
+}
+
+/// Restores bob, and returns the result of the job.
+async fn restore_bob(admin: &Client) -> Value {
+    let order = ok(admin.post(BOB, json!({})).await);
+    over(admin, &order["job_id"]).await
 }
 
 async fn ids_in_bin(admin: &Client, query: &str) -> (Vec<String>, Value) {
@@ -56,11 +126,10 @@ async fn number(client: &Client, path: &str, pointer: &str) -> i64 {
 
 /// The number of stored events of the first room.
 async fn stored(server: &Server) -> usize {
-    let first = reeve_model::RoomNum::new(1);
     server
         .app()
         .db
-        .read(move |tx| reeve_store::event_deletion::some_of_room(tx, first, 1000))
+        .read(move |tx| reeve_store::event_deletion::some_of_room(tx, FIRST, 1000))
         .await
         .unwrap()
         .len()
@@ -232,6 +301,28 @@ on_both_engines! {
         assert_eq!(restore(admin, room).await["rejoined"], 2);
     }
 
+    async fn messages_that_had_expired_are_not_looked_at_again(server: Server) {
+        let scene = Scene::new(&server).await;
+        let Scene { admin, alice, room, .. } = &scene;
+        say(alice, room, "young").await;
+        let db = &server.app().db;
+        let (upto, expired) = db
+            .write(|tx| -> Result<_, DbError> {
+                let last = rooms::by_num(tx, FIRST)?.unwrap().last_pos;
+                lifetimes::set_expired(tx, FIRST, last)?;
+                Ok((last, lifetimes::expired_pos(tx, FIRST)?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(expired, Some(upto));
+        bin(admin, room, json!({})).await;
+        assert_eq!(restore(admin, room).await["rejoined"], 2);
+        let expired = db.read(|tx| lifetimes::expired_pos(tx, FIRST)).await.unwrap();
+        assert_eq!(expired, Some(upto));
+        let (all, _) = all_messages(alice, room, "dir=b").await;
+        assert_eq!(bodies(&all), ["young"]);
+    }
+
     async fn another_block_stays(server: Server) {
         let scene = Scene::new(&server).await;
         let Scene { admin, alice, room, .. } = &scene;
@@ -253,6 +344,85 @@ on_both_engines! {
         let result = restore(admin, room).await;
         assert_eq!((&result["rejoined"], &result["failed_users"]), (&json!(1), &json!(["@bob:test"])));
         assert_eq!(membership(alice, room, "@bob:test").await, "leave");
+    }
+
+    async fn deactivated_members_come_back_with_their_account(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        bin(&admin, &room, json!({})).await;
+        assert_eq!(deactivate_bob(&admin).await[0]["rooms"], 0, "there is no such room");
+        let result = restore(&admin, &room).await;
+        assert_eq!((&result["rejoined"], &result["failed_users"]), (&json!(1), &json!(["@bob:test"])));
+        assert_eq!(membership(&alice, &room, "@bob:test").await, "leave");
+        assert_eq!(kept_of_bob(&admin).await[0]["rooms"], 1);
+        assert_eq!(restore_bob(&admin).await["rooms_joined"], 1);
+        assert_eq!(membership(&alice, &room, "@bob:test").await, "join");
+        // The account first.
+        bin(&admin, &room, json!({})).await;
+        deactivate_bob(&admin).await;
+        assert_eq!(restore_bob(&admin).await["rooms_joined"], 0);
+        assert_eq!(restore(&admin, &room).await["rejoined"], 2);
+        assert_eq!(membership(&alice, &room, "@bob:test").await, "join");
+    }
+
+    async fn it_is_deleted_again_while_it_comes_back(server: Server) {
+        let (admin, alice, bob) = (server.admin().await, server.user("alice").await, server.user("bob").await);
+        let room = create_public(&alice).await;
+        join(&bob, &room).await;
+        let event = say(&alice, &room, "spam").await;
+        ok(bob.post(&room_path(&room, &format!("report/{}", enc(&event))), json!({ "reason": "spam" })).await);
+        bin(&admin, &room, json!({})).await;
+        begin_to_restore(&server, &room).await;
+        join(&bob, &room).await;
+        server.clock.advance(1);
+        let result = bin(&admin, &room, json!({})).await;
+        assert_eq!(result["kicked_users"], json!(["@bob:test"]), "alice was not back yet");
+        let jobs = ok(admin.get(&format!("/_reeve/admin/v1/jobs?kind=restore_room&subject={}", enc(&room))).await);
+        assert_eq!(jobs["jobs"][0]["state"], "cancelled");
+        assert_eq!((reports(&admin).await, joined_rooms(&bob).await), (0, vec![]));
+        assert_eq!(restore(&admin, &room).await["rejoined"], 2);
+        for client in [&alice, &bob] {
+            assert_eq!(joined_rooms(client).await, std::slice::from_ref(&room));
+        }
+        assert_eq!(reports(&admin).await, 1);
+    }
+
+    async fn what_is_shut_down_while_it_comes_back_has_its_reports(server: Server) {
+        let scene = Scene::new(&server).await;
+        let Scene { admin, room, .. } = &scene;
+        bin(admin, room, json!({})).await;
+        begin_to_restore(&server, room).await;
+        assert_eq!(reports(admin).await, 0);
+        bin(admin, room, json!({ "purge": false })).await;
+        assert_eq!(reports(admin).await, 1);
+        // A later deletion is undone alone.
+        server.clock.advance(1);
+        bin(admin, room, json!({})).await;
+        assert_eq!(restore(admin, room).await["rejoined"], 0);
+        assert_eq!(reports(admin).await, 1);
+    }
+
+    async fn a_deletion_that_failed_is_undone_with_the_next(server: Server) {
+        let scene = Scene::new(&server).await;
+        let Scene { admin, alice, bob, room, .. } = &scene;
+        fail_to_delete(&server, room).await;
+        assert_eq!((joined_rooms(alice).await, joined_rooms(bob).await), (vec![room.clone()], vec![]));
+        assert_eq!(published(alice).await, Vec::<String>::new());
+        server.clock.advance(1);
+        let result = bin(admin, room, json!({ "block": true })).await;
+        assert_eq!(result["kicked_users"], json!(["@alice:test", "@carol:test"]));
+        assert_eq!(restore(admin, room).await["rejoined"], 2);
+        assert_eq!(ok(admin.get(&path(room, "/block")).await)["block"], false);
+        assert_eq!(published(alice).await, std::slice::from_ref(room));
+        assert_eq!(joined_rooms(bob).await, std::slice::from_ref(room));
+        // With that it is over.
+        ok(bob.post(&room_path(room, "leave"), json!({})).await);
+        ok(alice.put(&format!("{CS}/directory/list/room/{}", enc(room)), json!({ "visibility": "private" })).await);
+        server.clock.advance(1);
+        bin(admin, room, json!({})).await;
+        assert_eq!(restore(admin, room).await["rejoined"], 1);
+        assert_eq!(published(alice).await, Vec::<String>::new());
     }
 
     async fn members_who_moved_are_in_both(server: Server) {

@@ -109,6 +109,36 @@ on_both_engines! {
         assert_eq!(state(&alice, &room, "m.room.power_levels", "").await["users"], json!({ "@alice:test": 100 }));
     }
 
+    async fn lifetimes_are_positive_integers(server: Server) {
+        const RETENTION: &str = "m.room.retention";
+        let alice = server.user("alice").await;
+        let room = create(&alice, json!({})).await;
+        let bad = (400, "M_BAD_JSON");
+        for content in [
+            json!({ "max_lifetime": 0 }), json!({ "max_lifetime": -1 }), json!({ "max_lifetime": "1" }), json!({ "max_lifetime": 1.5 }),
+            json!({ "max_lifetime": null }), json!({ "max_lifetime": 1_i64 << 53 }), json!({ "max_lifetime": u64::MAX }),
+            json!({ "min_lifetime": 0 }), json!({ "min_lifetime": "1", "max_lifetime": 2 }),
+            json!({ "min_lifetime": 2, "max_lifetime": 1 }),
+        ] {
+            assert_eq!(code(&try_state(&alice, &room, RETENTION, "", content.clone()).await), bad, "{content}");
+            let event = json!({ "type": RETENTION, "content": content });
+            let made = alice.post(&format!("{CS}/createRoom"), json!({ "initial_state": [event] })).await;
+            assert_eq!(code(&made), bad, "{content}");
+        }
+        assert_eq!(alice.get(&state_path(&room, RETENTION, "")).await.status, 404);
+        assert_eq!(ok(alice.get(&format!("{CS}/joined_rooms")).await)["joined_rooms"], json!([room]));
+        for content in [
+            json!({ "max_lifetime": 1 }), json!({ "max_lifetime": (1_i64 << 53) - 1 }), json!({ "min_lifetime": 1 }),
+            json!({ "min_lifetime": 2, "max_lifetime": 2, "org.example.more": true }), json!({}),
+        ] {
+            set_state(&alice, &room, RETENTION, "", content.clone()).await;
+            assert_eq!(state(&alice, &room, RETENTION, "").await, content);
+        }
+        // Under another key it means nothing, and neither does a message.
+        set_state(&alice, &room, RETENTION, "k", json!({ "max_lifetime": "long" })).await;
+        send(&alice, &room, RETENTION, json!({ "max_lifetime": "long" })).await;
+    }
+
     async fn power_levels_are_integers(server: Server) {
         let alice = server.user("alice").await;
         for version in ["9", "10", "11"] {

@@ -1,6 +1,11 @@
 //! `rooms/{roomId}/upgrade`.
 
-use reeve_testkit::{Client, on_both_engines};
+use std::sync::Arc;
+
+use reeve_rooms::error::Error;
+use reeve_rooms::event::{self, Draft};
+use reeve_store::rooms;
+use reeve_testkit::{Client, START, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::rooms_kit::*;
@@ -114,6 +119,28 @@ on_both_engines! {
             join(&bob, &new).await;
             say(&bob, &new, "here").await;
         }
+    }
+
+    async fn lifetimes_move_with_the_room(server: Server) {
+        const RETENTION: &str = "m.room.retention";
+        let alice = server.user("alice").await;
+        let room = create_version(&alice, "11").await;
+        let lifetime = json!({ "min_lifetime": 1000, "max_lifetime": 2000 });
+        set_state(&alice, &room, RETENTION, "", lifetime.clone()).await;
+        let new = upgrade(&alice, &room, json!({ "new_version": "12" })).await;
+        assert_eq!(state(&alice, &new, RETENTION, "").await, lifetime);
+        // A content from before it was checked is left behind.
+        let room = create_version(&alice, "11").await;
+        let (home, room_id) = (Arc::clone(&server.app().home), room.clone());
+        server.app().db.write(move |tx| -> Result<(), Error> {
+            let content = json!({ "max_lifetime": "long" }).as_object().unwrap().clone();
+            let mut room = rooms::find(tx, &room_id)?.unwrap();
+            event::append(tx, &home, &mut room, Draft::state(RETENTION, "", "@alice:test", content), START)?;
+            Ok(())
+        }).await.unwrap();
+        assert_eq!(state(&alice, &room, RETENTION, "").await["max_lifetime"], "long");
+        let new = upgrade(&alice, &room, json!({ "new_version": "12" })).await;
+        assert_eq!(alice.get(&state_path(&new, RETENTION, "")).await.status, 404);
     }
 
     async fn who_may_upgrade_and_to_what(server: Server) {
