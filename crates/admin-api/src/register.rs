@@ -146,7 +146,16 @@ async fn register(mut call: Call) -> Answer {
         ..NewUser::default()
     };
     let session = Some(session).filter(|_| !body.inhibit_login.value().is_some_and(truthy));
-    make(&call, Registration { account, numbered: false, session, passed: None, needs_token: false }).await
+    let registration = Registration {
+        account,
+        numbered: false,
+        session,
+        passed: None,
+        needs_token: false,
+        email: None,
+        needs_email: false,
+    };
+    make(&call, registration).await
 }
 
 /// Consumes the nonce of a request, in a separate transaction: it is used up even if the request is refused.

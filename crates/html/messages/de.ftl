@@ -130,7 +130,7 @@ deactivated-about = Sie sind überall abgemeldet.
 
 # Archive.
 export-title = Ihre Daten
-export-about = Sie können ein Archiv von allem bestellen, was dieser Server über Ihr Konto speichert. Es wird { $days } Tage aufbewahrt, und eines am Tag kann bestellt werden.
+export-about = Sie können ein Archiv von allem bestellen, was dieser Server über Ihr Konto speichert. Es wird { $days } Tage aufbewahrt, und ein neues ersetzt es.
 export-list = Archive
 export-order = Archiv bestellen
 export-media = Mit den Dateien, die Sie hochgeladen haben
@@ -146,8 +146,9 @@ export-state-waiting = Wartet
 export-state-running = Wird erstellt
 export-state-ready = Fertig
 export-state-failed = Gescheitert
+export-state-too-large = Zu groß für diesen Server; ohne Dateien und Verlauf ist es kleiner
 export-state-deleted = Gelöscht
-export-too-soon = Ein Archiv wurde kürzlich bestellt. Eines am Tag kann bestellt werden.
+export-too-soon = Ein Archiv wurde kürzlich bestellt. Ein weiteres kann später bestellt werden.
 export-unfinished = Das vorige Archiv ist noch nicht fertig.
 export-not-ready = Dieses Archiv kann jetzt nicht heruntergeladen werden.
 

@@ -130,7 +130,7 @@ deactivated-about = You are signed out everywhere.
 
 # Archives.
 export-title = Your data
-export-about = You can order an archive of everything that this server stores about your account. It is kept for { $days } days, and one can be ordered a day.
+export-about = You can order an archive of everything that this server stores about your account. It is kept for { $days } days, and a new one replaces it.
 export-list = Archives
 export-order = Order an archive
 export-media = With the files that you uploaded
@@ -146,8 +146,9 @@ export-state-waiting = Waiting
 export-state-running = Being made
 export-state-ready = Ready
 export-state-failed = Failed
+export-state-too-large = Too large for this server; one without files and history is smaller
 export-state-deleted = Deleted
-export-too-soon = An archive was ordered lately. One can be ordered a day.
+export-too-soon = An archive was ordered lately. Another one can be ordered later.
 export-unfinished = The archive before is not made yet.
 export-not-ready = This archive cannot be downloaded now.
 

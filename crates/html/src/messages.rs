@@ -72,7 +72,7 @@ mod tests {
 
     /// Returns the texts of a language as they are written, by key.
     fn written(language: Language) -> BTreeMap<String, String> {
-        let mut texts = BTreeMap::new();
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
         let mut key = String::new();
         for line in source(language).lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let text = match line.split_once(" =") {

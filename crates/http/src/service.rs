@@ -160,7 +160,7 @@ impl<S: State> Service<S> {
             before(&params)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default()).declared(&route.doc.query);
-        let visit = visit(app, family, &parts.headers);
+        let visit = visit(&**app, family, &parts.headers);
         let token = auth::presented(route.admission, &parts.headers, &query, visit.as_ref())?;
         let now = app.clock.now();
         let credentials = token.map(|token| Credentials { token, ip: address, now });

@@ -38,7 +38,7 @@ pub(crate) struct ClientView {
 impl ClientView {
     /// Returns a client in the language of a page.
     pub(crate) fn new(client: &Client, head: &Head) -> Self {
-        let language = page::language(head.query.lossy(LANG).as_deref(), &head.headers).code();
+        let language = page::language(head.query.lossy(LANG).as_deref(), &head.headers).as_str();
         Self {
             name: client.name(language),
             host: client.host(),

@@ -81,7 +81,7 @@ pub(crate) fn show(
     let account = visitor.account().map(|user| Account {
         user_id: &user.user_id,
         name: user.displayname.as_deref().filter(|name| !name.is_empty()).unwrap_or_else(|| user.localpart()),
-        must_change_password: user.password_change_required,
+        must_change_password: head.app.policy.must_change_password(user),
     });
     let values = Values { account, form_token: visit.form_token(), own };
     let response = page::make(&head.app.html, language(head), status, template, values);

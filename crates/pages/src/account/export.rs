@@ -83,6 +83,7 @@ impl From<Export> for ExportView {
             ExportState::Running => "export-state-running",
             ExportState::Ready => "export-state-ready",
             ExportState::Failed => "export-state-failed",
+            ExportState::TooLarge => "export-state-too-large",
             ExportState::Deleted => "export-state-deleted",
         };
         let is_ready = export.state == ExportState::Ready;
