@@ -22,6 +22,7 @@ const SCANS: &[(&str, &str)] = &[
     ("lists::roster::select::MATCHES", "compares all accounts where the index would find many of them"),
     ("lists::roster::version::OLDEST_KEPT", "its offset is a constant"),
     ("lists::users::counts::COUNT", "reads the places that it is given"),
+    ("lists::users::counts::RECLASS", "reads the places that it is given"),
     ("lists::users::order::whole", "lists are rebuilt from all accounts, after a bulk load"),
     ("lists::users::search::COUNT", "compares all accounts where the index would find most of them"),
     ("uploads::media_objects::COUNT", "metrics: there are few objects without an upload"),
