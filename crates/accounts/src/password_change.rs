@@ -110,8 +110,9 @@ fn replace(
     let mut changes = account::changes(user, &after);
     changes.insert("password".to_owned(), json!(true));
     audit::record(tx, ctx, "user.password", &user.user_id, &Value::Object(changes))?;
-    // Links by which the password could be set again were made for the former one.
-    email_validations::delete_resets(tx, user.num)?;
+    // Links by which the password could be set again were made for the former one. With it, somebody else may also have begun to add
+    // an address, by which the new one could be set.
+    email_validations::delete_links(tx, user.num)?;
     mails::password_changed(tx, ctx, policy, user)?;
     Ok(())
 }

@@ -24,7 +24,7 @@ reeve_db::statements! {
     SET_VALIDATED = "UPDATE email_validations SET validated_ts = $2, expires_ts = $3 WHERE sid = $1";
     DELETE = "DELETE FROM email_validations WHERE sid = $1";
     DELETE_OF_USER = "DELETE FROM email_validations WHERE user_num = $1";
-    DELETE_RESETS = "DELETE FROM email_validations WHERE user_num = $1 AND purpose = 'reset'";
+    DELETE_LINKS = "DELETE FROM email_validations WHERE user_num = $1 AND (purpose = 'reset' OR secret_hash IS NULL)";
     PRUNE = "DELETE FROM email_validations WHERE sid IN \
              (SELECT sid FROM email_validations WHERE expires_ts <= $1 ORDER BY expires_ts LIMIT $2)";
 }
@@ -139,9 +139,10 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError>
     Ok(())
 }
 
-/// Deletes the proofs by which a new password for an account can be chosen.
-pub fn delete_resets(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
-    tx.execute(&DELETE_RESETS, &params![user_num])?;
+/// Deletes the proofs for an account that are used without a session of it: those by which a new password can be chosen, and those
+/// that were begun on a page, whose link alone adds an address.
+pub fn delete_links(tx: &mut Tx<'_>, user_num: UserNum) -> Result<(), DbError> {
+    tx.execute(&DELETE_LINKS, &params![user_num])?;
     Ok(())
 }
 

@@ -191,6 +191,32 @@ on_both_engines! {
         assert_eq!(addresses(&alice).await, ["alice@x.org"]);
     }
 
+    async fn a_new_password_ends_the_links_that_add_addresses(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |_| ()).await;
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        // Somebody else knows the password, and has begun to add an address.
+        let mut thief = server.signed_in("alice").await;
+        add(&mut thief, "thief@x.org").await;
+        let first = token(&expect(&smtp, "thief@x.org", CONFIRM).await, "email");
+        let shown = thief.get(&link(&first)).await;
+        page(&shown, 200);
+        let body = json!({ "new_password": "given", "logout_devices": false });
+        ok(admin.post("/_synapse/admin/v1/reset_password/@alice:test", body).await);
+        page(&thief.submit(&shown, &link(&first), &[]).await, 404);
+        assert_eq!(addresses(&alice).await.len(), 0);
+        // What a client asked for needs the new password besides.
+        let id = sid(&alice, ADD, "alice@x.org", "s").await;
+        let second = token(&expect(&smtp, "alice@x.org", CONFIRM).await, "email");
+        let body = json!({ "new_password": "again", "logout_devices": false });
+        ok(admin.post("/_synapse/admin/v1/reset_password/@alice:test", body).await);
+        assert!(confirm(&server, &second, 200).await.contains("Go back to the app"));
+        let body = |password: &str| json!({ "sid": id, "client_secret": "s", "auth": by_password("alice", password) });
+        assert_eq!(alice.post(&format!("{CS}/account/3pid/add"), body("given")).await.status, 401);
+        assert_eq!(alice.post(&format!("{CS}/account/3pid/add"), body("again")).await, (200, json!({})));
+        assert_eq!(addresses(&alice).await, ["alice@x.org"]);
+    }
+
     async fn some_people_cannot_change_addresses(server: Server) {
         let mut server = server;
         let smtp = with_mail(&mut server, |_| ()).await;
