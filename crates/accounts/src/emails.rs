@@ -248,14 +248,18 @@ pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<Link, Error> {
 }
 
 /// Confirms an address, for the person who opened the link in the mail to it. One that was given on a page of the server is
-/// added to the account at once. A repetition changes nothing.
+/// added to the account at once, if its person could still give it. A repetition changes nothing.
 pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, token: &str) -> Result<Link, Error> {
     let validation = opened(tx, token, ctx.now)?;
     if validation.validated_ts.is_some() {
         return shown(tx, validation);
     }
     if validation.secret_hash.is_none() {
+        check_own(policy)?;
         let user = active(tx, validation.user_num.ok_or(Error::BadMailLink)?)?;
+        if user.locked {
+            return Err(Error::Locked);
+        }
         attach(tx, ctx, policy, &user, &validation.address)?;
     }
     let until = ctx.now.plus(policy.mail.confirmed_ms);

@@ -30,6 +30,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .errors(&[
                 (400, "M_THREEPID_IN_USE", "an account got the address meanwhile"),
                 (400, "M_TOO_LARGE", "the account has too many addresses"),
+                (401, "M_USER_LOCKED", "the account is locked"),
+                (403, "M_FORBIDDEN", "administrators alone change addresses by now"),
                 (403, "M_USER_DEACTIVATED", "the account was deactivated meanwhile"),
                 mail_link::ENDED,
             ]),

@@ -217,6 +217,34 @@ on_both_engines! {
         assert_eq!(addresses(&alice).await, ["alice@x.org"]);
     }
 
+    async fn an_account_that_cannot_get_the_address_any_more(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |_| ()).await;
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let mut browser = server.signed_in("alice").await;
+        add(&mut browser, "alice@x.org").await;
+        let token = token(&expect(&smtp, "alice@x.org", CONFIRM).await, "email");
+        let mut elsewhere = server.browser();
+        let shown = elsewhere.get(&link(&token)).await;
+        let lock = async |locked: bool| {
+            ok(admin.put("/_synapse/admin/v2/users/@alice:test", json!({ "locked": locked })).await);
+        };
+        lock(true).await;
+        let refused = elsewhere.submit(&shown, &link(&token), &[]).await;
+        assert!(page(&refused, 401).contains("The account is locked"), "{}", refused.html());
+        lock(false).await;
+        assert_eq!(addresses(&alice).await.len(), 0);
+        server.restart(|config| config.policy.mail.own_addresses = false).await;
+        let mut elsewhere = server.again_in(&elsewhere);
+        page(&elsewhere.submit(&shown, &link(&token), &[]).await, 403);
+        // Nothing is lost if it was a mistake.
+        server.restart(|config| config.policy.mail.own_addresses = true).await;
+        assert_eq!(addresses(&server.again(&alice)).await.len(), 0);
+        let done = server.again_in(&elsewhere).submit(&shown, &link(&token), &[]).await;
+        assert_eq!(continues(&done), format!("{}?lang=en", link(&token)));
+        assert_eq!(addresses(&server.again(&alice)).await, ["alice@x.org"]);
+    }
+
     async fn some_people_cannot_change_addresses(server: Server) {
         let mut server = server;
         let smtp = with_mail(&mut server, |_| ()).await;
