@@ -297,7 +297,7 @@ pub struct Credentials {
     pub secret: String,
 }
 
-/// Returns a complete proof for a purpose.
+/// Returns a complete proof for a purpose. One for a new password counts while the account has the address.
 pub fn proven(
     tx: &ReadTx<'_>,
     purpose: EmailPurpose,
@@ -309,7 +309,12 @@ pub fn proven(
         |proof: &Validation| proof.secret_hash.as_ref().is_some_and(|theirs| is_equal(theirs, &secret_hash));
     let found = validations::find(tx, &credentials.sid, now)?;
     let proof = found.filter(|proof| proof.purpose == purpose && proof.validated_ts.is_some());
-    proof.filter(is_theirs).ok_or(Error::EmailNotConfirmed)
+    let proof = proof.filter(is_theirs).ok_or(Error::EmailNotConfirmed)?;
+    let is_valid = match purpose {
+        EmailPurpose::Reset => stored::find_user(tx, EMAIL, &proof.address)? == proof.user_num,
+        EmailPurpose::Add | EmailPurpose::Register => true,
+    };
+    if is_valid { Ok(proof) } else { Err(Error::EmailNotConfirmed) }
 }
 
 /// Refuses if people cannot change the addresses of their accounts.
