@@ -69,16 +69,14 @@ pub fn remind(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy) -> Result<bool, DbErr
     Ok(i64::try_from(ending.len()).unwrap_or(i64::MAX) >= AT_ONCE)
 }
 
-/// Sends the owner of an account a link that renews it; a former one ends. Returns false if the account does not expire, is
-/// deactivated, or has no e-mail address.
+/// Sends the owner of an account a link that renews it; a former one ends. Returns false if the account does not expire, is not
+/// renewed by mail, is deactivated, or has no e-mail address.
 pub fn send_link(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User) -> Result<bool, DbError> {
     let addresses = mails::addresses(tx, user.num)?;
     let validity = validity::find(tx, &user.user_id)?;
-    let Some(Validity { expiration_ts, .. }) =
-        validity.filter(|_| !user.deactivated && !addresses.is_empty())
-    else {
-        return Ok(false);
-    };
+    let can_renew =
+        |validity: &Validity| validity.renewal_emails && !user.deactivated && !addresses.is_empty();
+    let Some(Validity { expiration_ts, .. }) = validity.filter(can_renew) else { return Ok(false) };
     let token = random::secret(TOKEN);
     validity::set_reminded(tx, &user.user_id, Some(&hash_token(&token)))?;
     let letter = Letter::Expiring { user_id: user.user_id.clone(), expiration_ts, token };

@@ -12,7 +12,8 @@ body! {
         user_id: String,
         /// In milliseconds. Optional if accounts expire on this server; by default one period from now.
         expiration_ts?: i64,
-        /// True (the default) if the owner is reminded by e-mail.
+        /// True (the default) if the owner is reminded by e-mail, and can renew the account by a link in it. If false, only
+        /// administrators renew the account.
         enable_renewal_emails?: bool,
     }
 }

@@ -27,7 +27,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Sends the caller a mail with a link that renews the account")
             .errors(&[
                 (400, "M_UNKNOWN", "accounts are not renewed by mail on this server"),
-                (400, "M_THREEPID_NOT_FOUND", "the account has no e-mail address, or does not expire"),
+                (
+                    400,
+                    "M_THREEPID_NOT_FOUND",
+                    "the account has no e-mail address, does not expire, or is not renewed by mail",
+                ),
                 (429, "M_LIMIT_EXCEEDED", "too many mails for the account"),
             ]),
     ]

@@ -21,7 +21,7 @@ reeve_db::statements! {
 pub struct Validity {
     /// The time until which it is valid.
     pub expiration_ts: Millis,
-    /// True if its owner is to be reminded by e-mail.
+    /// True if its owner is to be reminded by e-mail, with a link that renews it.
     pub renewal_emails: bool,
 }
 

@@ -131,6 +131,11 @@ on_both_engines! {
         assert_eq!(alice.get(WHOAMI).await.status, 200);
         let none = (400, "M_THREEPID_NOT_FOUND", "Email not found");
         assert_eq!(admin.post(SEND, json!({})).await.refusal(), none);
+        // An administrator closes the account for good.
+        set_validity(&admin, "alice", 1, false).await;
+        assert_eq!(alice.get(WHOAMI).await.refusal(), EXPIRED);
+        assert_eq!(alice.post(SEND, json!({})).await.refusal(), none);
+        assert_eq!(smtp.waiting().await, 0);
     }
 
     async fn a_link_leads_to_the_page(server: Server) {
