@@ -7,7 +7,7 @@ use reeve_accounts::recovery::Proof;
 use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, password_change};
 use reeve_app::credentials::MAX_PASSWORD;
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Caller, MatrixError, Reading, Route, body, reply, shape};
 use reeve_store::threepids;
@@ -133,7 +133,7 @@ async fn recover(call: &Call, body: &NewPassword, password: Option<String>, end_
     if !call.app.policy.mail.enabled {
         return Err(MatrixError::missing_token("Missing access token"));
     }
-    call.app.limiter.check(Bucket::RegistrationAttempts(call.ip.to_string()), call.now)?;
+    call.app.limiter.check(Bucket::RegistrationAttempts(Source::of(&call.ip)), call.now)?;
     if let Some(password) = &password {
         call.app.policy.password_rules.check(password, None).map_err(Error::from)?;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reeve_accounts::Error;
 use reeve_accounts::emails::{self, Request};
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::{Call, MatrixError};
 
 /// Begins a proof, and returns its id. The request is counted, as [`count`] does, unless an earlier one answers it.
@@ -27,7 +27,7 @@ pub async fn count(call: &Call, request: &Request) -> Result<Option<String>, Mat
         return Ok(Some(sid));
     }
     let limiter = &call.app.limiter;
-    limiter.check(Bucket::EmailRequests(call.ip.to_string()), now)?;
+    limiter.check(Bucket::EmailRequests(Source::of(&call.ip)), now)?;
     if let Some(num) = request.user_num {
         limiter.check(Bucket::EmailAccount(num), now)?;
     }

@@ -11,7 +11,7 @@ use reeve_accounts::users::{self, NewUser};
 use reeve_accounts::{Error, Policy};
 use reeve_app::body::{Key, Readable};
 use reeve_app::json::{self, Object};
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, body, reply};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ async fn handle(mut call: Call) -> Answer {
     // A name with NUL is refused as an invalid name, not as an invalid body.
     let body: Registration = call.take_with_nul(&["username"]).await?;
     check_auth(&body.auth)?;
-    call.app.limiter.peek(Bucket::Registration(call.ip.to_string()), call.now)?;
+    call.app.limiter.peek(Bucket::Registration(Source::of(&call.ip)), call.now)?;
     match call.query.utf8("kind")?.as_deref() {
         None | Some("user") => user(&call, &body).await,
         Some("guest") => guest(&call, &body).await,
@@ -231,7 +231,7 @@ fn flows(policy: &Policy) -> Vec<Vec<Stage>> {
 }
 
 async fn make(call: &Call, new: registration::Registration) -> Answer {
-    call.app.limiter.check(Bucket::Registration(call.ip.to_string()), call.now)?;
+    call.app.limiter.check(Bucket::Registration(Source::of(&call.ip)), call.now)?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
     match issued {

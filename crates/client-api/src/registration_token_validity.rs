@@ -1,6 +1,6 @@
 //! Validity of registration tokens.
 
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::{Access, Answer, Call, MatrixError, Param, Route, reply};
 use reeve_store::registration_tokens;
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn handle(call: Call) -> Answer {
-    call.app.limiter.check(Bucket::RegistrationToken(call.ip.to_string()), call.now)?;
+    call.app.limiter.check(Bucket::RegistrationToken(Source::of(&call.ip)), call.now)?;
     if !call.app.policy.registration_enabled {
         return Err(MatrixError::forbidden("Registration has been disabled"));
     }

@@ -3,6 +3,7 @@
 //! A request is allowed while the bucket holds at most `burst - 1`; the bucket leaks `per_second`.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use reeve_model::{MatrixError, Millis, RateLimitOverride, ServiceTokenNum, Session, UserNum};
@@ -112,6 +113,24 @@ const TRYING_TOKENS: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 /// letters of twenty.
 const TRYING_CODES: RateLimit = RateLimit { per_second: 0.1, burst: 5 };
 
+/// The client to whom requests count that come from an address: the address itself, but of IPv6 the network of 64 bits. One
+/// subscriber has all addresses in it, and could come from another one each time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source(String);
+
+impl Source {
+    /// Returns the source of requests from an address.
+    pub fn of(ip: &str) -> Self {
+        Self(match ip.parse::<Ipv6Addr>() {
+            Ok(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            Err(_) => ip.to_owned(),
+        })
+    }
+}
+
 /// A bucket: the limit, and the account, address or room it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
@@ -140,13 +159,13 @@ pub enum Bucket {
     /// `url_previews`, by account number.
     UrlPreviews(UserNum),
     /// `registration`, by address.
-    Registration(String),
+    Registration(Source),
     /// `registration_attempts`, by address.
-    RegistrationAttempts(String),
+    RegistrationAttempts(Source),
     /// Trying registration tokens, by address.
-    RegistrationToken(String),
+    RegistrationToken(Source),
     /// `login_address`, by address.
-    LoginAddress(String),
+    LoginAddress(Source),
     /// `login_account`, by user id.
     LoginAccount(String),
     /// `login_failed`, by user id.
@@ -154,13 +173,13 @@ pub enum Bucket {
     /// Tokens for logging in another device, by account number: one a minute.
     LoginToken(UserNum),
     /// `oauth_requests`, by address.
-    OAuthRequests(String),
+    OAuthRequests(Source),
     /// `oauth_failed`, by address.
-    OAuthFailed(String),
+    OAuthFailed(Source),
     /// Trying codes of clients on other devices, by account number.
     UserCode(UserNum),
     /// `email_requests`, by address.
-    EmailRequests(String),
+    EmailRequests(Source),
     /// `email_account`, by account number.
     EmailAccount(UserNum),
     /// `email_recipient`, by e-mail address.
@@ -454,6 +473,14 @@ mod tests {
         assert_eq!(limiter.levels().of.len(), PRUNE_AT);
         limiter.take_all(&[Bucket::Reports(UserNum::new(-1))], Millis::new(10_000)).unwrap();
         assert_eq!(limiter.levels().of.len(), 1);
+    }
+
+    #[test]
+    fn one_subscriber_is_one_source() {
+        assert_eq!(Source::of("192.0.2.1"), Source::of("192.0.2.1"));
+        assert_ne!(Source::of("192.0.2.1"), Source::of("192.0.2.2"));
+        assert_eq!(Source::of("2001:db8:0:1::1"), Source::of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(Source::of("2001:db8:0:1::1"), Source::of("2001:db8:0:2::1"));
     }
 
     #[test]

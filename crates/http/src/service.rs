@@ -21,7 +21,7 @@ use crate::call::{self, Call, Reading};
 use crate::caller::{Caller, Credentials};
 use crate::family::Family;
 use crate::head::{Head, Params};
-use crate::limits::{Bucket, Limiter};
+use crate::limits::{Bucket, Limiter, Source};
 use crate::query::Query;
 use crate::reply::{self, Answer};
 use crate::route::{Handler, Limit, ReadHandler, Route};
@@ -335,10 +335,10 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
         Caller::Service(service) => return limiter.check(Bucket::ServiceToken(service.num), now),
         Caller::Nobody => {
             return match limit {
-                Limit::Registration => limiter.check(Bucket::RegistrationAttempts(ip.to_owned()), now),
-                Limit::Login => limiter.check(Bucket::LoginAddress(ip.to_owned()), now),
-                Limit::OAuthRequests => limiter.check(Bucket::OAuthRequests(ip.to_owned()), now),
-                Limit::OAuthFailed => limiter.peek(Bucket::OAuthFailed(ip.to_owned()), now),
+                Limit::Registration => limiter.check(Bucket::RegistrationAttempts(Source::of(ip)), now),
+                Limit::Login => limiter.check(Bucket::LoginAddress(Source::of(ip)), now),
+                Limit::OAuthRequests => limiter.check(Bucket::OAuthRequests(Source::of(ip)), now),
+                Limit::OAuthFailed => limiter.peek(Bucket::OAuthFailed(Source::of(ip)), now),
                 Limit::None
                 | Limit::Message
                 | Limit::Sending
@@ -359,7 +359,7 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
     };
     let bucket = match limit {
         Limit::None | Limit::Sending => return Ok(()),
-        Limit::OAuthFailed => return limiter.peek(Bucket::OAuthFailed(ip.to_owned()), now),
+        Limit::OAuthFailed => return limiter.peek(Bucket::OAuthFailed(Source::of(ip)), now),
         Limit::Message => return message(),
         Limit::Profile => Bucket::Profile(num),
         Limit::Name => {
@@ -374,9 +374,9 @@ fn limit(limiter: &Limiter, limit: Limit, caller: &Caller, ip: &str, now: Millis
         Limit::Reports => Bucket::Reports(num),
         Limit::Media => Bucket::Media(num),
         Limit::UrlPreviews => Bucket::UrlPreviews(num),
-        Limit::Registration => Bucket::RegistrationAttempts(ip.to_owned()),
-        Limit::Login => Bucket::LoginAddress(ip.to_owned()),
-        Limit::OAuthRequests => Bucket::OAuthRequests(ip.to_owned()),
+        Limit::Registration => Bucket::RegistrationAttempts(Source::of(ip)),
+        Limit::Login => Bucket::LoginAddress(Source::of(ip)),
+        Limit::OAuthRequests => Bucket::OAuthRequests(Source::of(ip)),
     };
     match caller.session() {
         Some(session) => limiter.switchable(session, bucket, now),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::{Access, Answer, Call, Limit, MatrixError, Route, body, reply};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -95,7 +95,7 @@ async fn handle(mut call: Call) -> Answer {
         Ok(tokens) => reply::ok(&OAuthTokens::from(tokens)),
         Err(error) => {
             if matches!(&*error.errcode, "invalid_grant" | "invalid_client") {
-                call.app.limiter.check(Bucket::OAuthFailed(call.ip.to_string()), call.now)?;
+                call.app.limiter.check(Bucket::OAuthFailed(Source::of(&call.ip)), call.now)?;
             }
             Err(error)
         }

@@ -186,7 +186,7 @@ sections! {
         media: RateLimit = RateLimit { per_second: 10.0, burst: 50 };
         /// Per account: previews of web pages.
         url_previews: RateLimit = RateLimit { per_second: 2.0, burst: 30 };
-        /// Per address: registrations.
+        /// Per address: registrations. Here and in the others, all addresses of an IPv6 network of 64 bits are one.
         registration: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
         /// Per address: registration requests, of which a registration needs two or three, and requests that set a new
         /// password by mail.

@@ -214,6 +214,25 @@ on_both_engines! {
         config.rate_limits.enabled = true;
         config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })]
+    async fn a_network_of_ipv6_is_one_address(server: Server) {
+        let from = |network: u8, host: u8| {
+            let name = format!("nobody{network}-{host}");
+            let body = json!({ "type": "m.login.password", "user": name, "password": "wrong" });
+            let ip = format!("2001:db8:0:{network}::{host}");
+            let stranger = server.stranger();
+            async move { stranger.send(Method::POST, LOGIN, &[("x-forwarded-for", &ip)], body.to_string()).await.status }
+        };
+        for host in 1..=5 {
+            assert_eq!(from(1, host).await, 403, "{host}");
+        }
+        assert_eq!(from(1, 6).await, 429);
+        assert_eq!(from(2, 1).await, 403);
+    }
+
+    #[config(|config| {
+        config.rate_limits.enabled = true;
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })]
     async fn limits_of_an_account(server: Server) {
         server.create("u1", false).await;
         let mut ip = 0;
