@@ -68,10 +68,12 @@ pub struct MailStyle {
 /// Maximum length of a text of somebody else in a mail, in characters.
 const MAX_TEXT: usize = 300;
 
-/// Returns a text without line breaks and other control characters, truncated to a maximum length, so that it cannot look like
-/// another part of the mail.
+/// Returns a text without line breaks, other control characters and those that turn the direction of what follows, truncated to a
+/// maximum length, so that it cannot look like another part of the mail.
 pub fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let changes_layout =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let plain = |c: char| if changes_layout(c) { ' ' } else { c };
     let mut line: String = text.chars().map(plain).take(MAX_TEXT).collect();
     if text.chars().nth(MAX_TEXT).is_some() {
         line.push('…');
@@ -170,4 +172,24 @@ impl Mailer {
 
 fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_stay_in_their_line() {
+        for (text, line) in [
+            ("Alice's telephone ☎", "Alice's telephone ☎"),
+            ("a\r\n\tb\u{85}c", "a   b c"),
+            ("a\u{2028}b\u{2029}c", "a b c"),
+            ("\u{202e}a\u{2067}b", " a b"),
+        ] {
+            assert_eq!(one_line(text), line, "{text:?}");
+        }
+        let long = "x".repeat(MAX_TEXT);
+        assert_eq!(one_line(&long), long);
+        assert_eq!(one_line(&format!("{long}x")), format!("{long}…"));
+    }
 }
