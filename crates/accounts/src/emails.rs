@@ -24,7 +24,8 @@ const MAX_ADDRESS: usize = 254;
 const MAX_LOCAL: usize = 64;
 /// Characters that the part of an address before the `@` can have besides letters and digits (RFC 5322, 3.2.3).
 const LOCAL: &str = "!#$%&'*+-/=?^_`{|}~.";
-/// Maximum number of proofs of one address. Beyond it, the oldest are dropped.
+/// Maximum number of proofs of one address. Beyond it, the oldest are dropped, those that are not complete first: anybody can
+/// begin them.
 const MAX_PER_ADDRESS: usize = 20;
 /// The time in which a form of a page that is sent again causes no other mail, in milliseconds.
 const REPEATED_MS: i64 = 60_000;
@@ -149,8 +150,11 @@ pub fn begin(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, request: &Request) -> 
     if former.is_some() {
         validations::send_again(tx, &validation, token_hash.as_ref())?;
     } else {
-        for oldest in all.iter().skip(MAX_PER_ADDRESS - 1) {
-            validations::delete(tx, &oldest.sid)?;
+        let excess = (all.len() + 1).saturating_sub(MAX_PER_ADDRESS);
+        let (complete, open): (Vec<_>, Vec<_>) =
+            all.iter().rev().partition(|other| other.validated_ts.is_some());
+        for other in open.into_iter().chain(complete).take(excess) {
+            validations::delete(tx, &other.sid)?;
         }
         validations::insert(tx, &validation, token_hash.as_ref())?;
     }

@@ -214,6 +214,21 @@ on_both_engines! {
         assert_eq!((addresses(&alice).await.len(), addresses(&bob).await), (0, vec![json!("both@x.org")]));
     }
 
+    async fn others_cannot_displace_a_confirmed_address(server: Server) {
+        let mut server = server;
+        let smtp = with_mail(&mut server, |_| ()).await;
+        let (alice, stranger) = (server.user("alice").await, server.stranger());
+        let id = sid(&alice, ADD, "alice@x.org", "s").await;
+        confirm(&server, &expect(&smtp, "alice@x.org", CONFIRM).await).await.unwrap();
+        for number in 0..21 {
+            server.clock.advance(1);
+            sid(&stranger, RESET, "alice@x.org", &format!("s{number}")).await;
+            expect(&smtp, "alice@x.org", "[Example] No account has this e-mail address").await;
+        }
+        assert_eq!(stored(&server).await.0, 20);
+        assert_eq!(add(&alice, &id, "s").await, (200, json!({})));
+    }
+
     async fn what_belongs_to_a_deactivated_account_goes_at_once(server: Server) {
         let mut server = server;
         let smtp = with_mail(&mut server, |_| ()).await;
