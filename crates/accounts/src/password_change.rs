@@ -1,7 +1,8 @@
 //! Changing the passwords of accounts, and requiring that their people do.
 
 use reeve_db::{ReadTx, Tx};
-use reeve_model::{Ctx, User, UserNum};
+use reeve_model::{ActorKind, Ctx, User, UserNum};
+use reeve_store::exports::{self, By};
 use reeve_store::{email_validations, users};
 use serde_json::{Value, json};
 
@@ -113,6 +114,9 @@ fn replace(
     // Links by which the password could be set again were made for the former one. With it, somebody else may also have begun to add
     // an address, by which the new one could be set.
     email_validations::delete_links(tx, user.num)?;
+    // So may the link to an archive of the account have been made.
+    let by_person = By { kind: ActorKind::User, id: user.user_id.clone() };
+    exports::end_links(tx, user.num, &by_person)?;
     mails::password_changed(tx, ctx, policy, user)?;
     Ok(())
 }

@@ -57,6 +57,8 @@ reeve_db::statements! {
     SET_LINK = "UPDATE exports SET link_hash = $2, link_until_ts = $3, link_by_kind = $4, link_by = $5, link_used = 0 \
                 WHERE num = $1";
     SET_LINK_USED = "UPDATE exports SET link_used = 1 WHERE num = $1";
+    END_LINKS = "UPDATE exports SET link_hash = NULL, link_until_ts = NULL \
+                 WHERE user_num = $1 AND link_by_kind = $2 AND link_by = $3";
 }
 
 /// The parts of an archive that can be left out, and its encryption.
@@ -362,6 +364,12 @@ pub fn set_link(
     by: &By,
 ) -> Result<(), DbError> {
     tx.execute(&SET_LINK, &params![num, token_hash, until, by.kind, &by.id])?;
+    Ok(())
+}
+
+/// Ends the links to the archives of an account that an actor made.
+pub fn end_links(tx: &mut Tx<'_>, user_num: UserNum, by: &By) -> Result<(), DbError> {
+    tx.execute(&END_LINKS, &params![user_num, by.kind, &by.id])?;
     Ok(())
 }
 

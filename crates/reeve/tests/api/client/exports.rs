@@ -7,7 +7,7 @@ use reeve_testkit::{Client, START_MS, on_both_engines};
 use serde_json::{Value, json};
 
 use crate::client::media::{objects, upload};
-use crate::export_kit::{Opened, download, insert, over};
+use crate::export_kit::{self, Opened, download, insert, over};
 use crate::rooms_kit::{at, ok};
 
 const EXPORTS: &str = "/_reeve/client/v1/exports";
@@ -65,6 +65,25 @@ on_both_engines! {
         let log = ok(admin.get("/_reeve/admin/v1/audit?target=@alice:test").await);
         let acts: Vec<&str> = log["entries"].as_array().unwrap().iter().map(|entry| at(entry, "/actor")).collect();
         assert!(acts.iter().all(|actor| *actor == "@admin:test"), "{log}");
+    }
+
+    async fn a_new_password_ends_the_link(server: Server) {
+        let (admin, alice) = (server.admin().await, server.user("alice").await);
+        let path = export_kit::order(&admin, "@alice:test", json!({})).await;
+        over(&admin, &path).await;
+        let theirs = export_kit::link(&admin, &path).await;
+        let path = order(&alice, "alice", json!({})).await;
+        over(&alice, &path).await;
+        let link = async || {
+            let made = ok(alice.post(&format!("{path}/link"), json!({ "auth": auth("alice") })).await);
+            at(&made, "/path").to_owned()
+        };
+        let own = link().await;
+        let body = json!({ "new_password": "alice's password", "logout_devices": false });
+        ok(admin.post("/_synapse/admin/v1/reset_password/@alice:test", body).await);
+        assert_eq!(server.stranger().get(&own).await.status, 404);
+        assert_eq!(server.stranger().get(&theirs).await.status, 200);
+        assert_eq!(server.stranger().get(&link().await).await.status, 200);
     }
 
     async fn one_a_day(server: Server) {
