@@ -38,7 +38,6 @@ pub fn routes() -> Vec<Route> {
         recover::routes(),
         email::routes(),
         renew::routes(),
-        account::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -280,6 +280,17 @@ fn what_a_required_change_of_password_leaves_open() {
     );
 }
 
+// The router serves the first, and the documents list both.
+#[test]
+fn no_path_has_two_routes_of_a_method() {
+    let mut seen = HashSet::new();
+    for route in reeve::server::routes() {
+        for path in &route.paths {
+            assert!(seen.insert((route.method.clone(), path.clone())), "{} {path}", route.method);
+        }
+    }
+}
+
 #[test]
 fn the_ledger_is_up_to_date() {
     check_generated("docs/api-ledger.md", &ledger::ledger(&reeve::server::routes()));
