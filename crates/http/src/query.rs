@@ -2,6 +2,7 @@
 //! are values, unknown keys are ignored.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -76,9 +77,10 @@ impl Query {
 
     /// Refuses parameters that are given more than once though they have one value.
     pub fn without_repetition(&self) -> Result<(), MatrixError> {
-        for (place, (key, _)) in self.pairs.iter().enumerate() {
-            let is_again = self.pairs.iter().take(place).any(|(earlier, _)| earlier == key);
-            if is_again && self.kind(key) != Some(&Kind::Texts) {
+        // A query string can have very many keys.
+        let mut seen = HashSet::new();
+        for (key, _) in &self.pairs {
+            if !seen.insert(key) && self.kind(key) != Some(&Kind::Texts) {
                 return Err(MatrixError::invalid_param(format!(
                     "Query parameter '{key}' is given more than once"
                 )));
