@@ -14,6 +14,8 @@ use crate::Call;
 
 /// Maximum length of a new password, in characters.
 pub const MAX_PASSWORD: usize = 512;
+/// Maximum length of an identifier, in bytes: more than any user id has, and any address to which mail can be sent.
+const MAX_IDENTIFIER: usize = 1024;
 
 /// An account identifier in a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,16 @@ pub enum Identifier {
     User(String),
     /// A third-party id, in canonical form.
     Threepid(String, String),
+}
+
+impl Identifier {
+    /// Returns its length, in bytes.
+    fn length(&self) -> usize {
+        match self {
+            Self::User(user) => user.len(),
+            Self::Threepid(medium, address) => medium.len() + address.len(),
+        }
+    }
 }
 
 /// An account whose password was verified.
@@ -44,6 +56,10 @@ impl Verified {
 /// Returns the account that has this password, or 403. The duration does not reveal whether the account exists; wrong
 /// passwords are counted and limited.
 pub async fn verify(call: &Call, identifier: Identifier, password: &str) -> Result<Verified, MatrixError> {
+    // Wrong passwords are counted in memory, by the identifier.
+    if identifier.length() > MAX_IDENTIFIER {
+        return Err(Error::BadCredentials.into());
+    }
     let server_name = Arc::clone(&call.app.server_name);
     let wanted = identifier.clone();
     let found = call

@@ -1,6 +1,7 @@
 //! `/login`.
 
 use http::Method;
+use reeve_app::limits::RateLimit;
 use reeve_testkit::{Client, Reply, START_MS, Server, on_both_engines};
 use serde_json::{Value, json};
 
@@ -208,6 +209,26 @@ on_both_engines! {
         assert_eq!(reply.header("retry-after"), format!("{}", (wait + 999) / 1000));
         server.clock.advance(wait);
         assert_eq!(from(0, "u2", "u2's password").await.status, 200);
+    }
+
+    #[config(|config| {
+        config.rate_limits.enabled = true;
+        config.rate_limits.login_address = RateLimit { per_second: 1.0, burst: 10 };
+        config.rate_limits.login_failed = RateLimit { per_second: 0.1, burst: 1 };
+    })]
+    async fn identifiers_that_are_too_long_are_not_remembered(server: Server) {
+        let (name, long) = ("x".repeat(1024), "x".repeat(1025));
+        assert_eq!(try_login(&server, user(&name), "x").await.refusal(), WRONG);
+        assert_eq!(try_login(&server, user(&name), "x").await.status, 429);
+        for identifier in [
+            user(&long),
+            json!({ "type": "m.id.thirdparty", "medium": long, "address": "x" }),
+            json!({ "type": "m.id.thirdparty", "medium": "email", "address": format!("{long}@x.org") }),
+        ] {
+            for _ in 0..2 {
+                assert_eq!(try_login(&server, identifier.clone(), "x").await.refusal(), WRONG);
+            }
+        }
     }
 
     #[config(|config| {
