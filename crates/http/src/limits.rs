@@ -58,7 +58,7 @@ pub struct RateLimits {
     pub login_failed: RateLimit,
     /// Registering clients of OAuth 2.0, and asking for access; per address.
     pub oauth_requests: RateLimit,
-    /// Presenting codes and tokens of OAuth 2.0 that are not valid; per address.
+    /// Presenting codes and tokens of OAuth 2.0 that are not valid, or asking too often; per address.
     pub oauth_failed: RateLimit,
     /// Asking for mails; per address of the client.
     pub email_requests: RateLimit,

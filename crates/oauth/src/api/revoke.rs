@@ -1,6 +1,7 @@
 //! `POST /_reeve/oauth/revoke`
 
-use reeve_app::{Access, Answer, Call, Route, body, reply, shape};
+use reeve_app::limits::Bucket;
+use reeve_app::{Access, Answer, Call, Limit, Route, body, reply, shape};
 
 use super::{DISABLED, settings};
 use crate::metadata::REVOKE;
@@ -20,6 +21,7 @@ body! {
 pub(super) fn route() -> Route {
     Route::post(REVOKE, handle)
         .access(Access::Anybody)
+        .limit(Limit::OAuthFailed)
         .id("revokeOAuthToken")
         .takes_form::<TokenRevocation>()
         .returns::<shape::Empty>(200)
@@ -34,6 +36,9 @@ async fn handle(mut call: Call) -> Answer {
     let body: TokenRevocation = call.take_form().await?;
     body.token_type_hint.read()?;
     let (token, client_id) = (body.token.read()?, body.client_id.read()?);
-    call.write(move |tx| revocation::revoke(tx, &token, client_id.as_deref())).await?;
+    let is_known = call.write(move |tx| revocation::revoke(tx, &token, client_id.as_deref())).await?;
+    if !is_known {
+        call.app.limiter.check(Bucket::OAuthFailed(call.ip.to_string()), call.now)?;
+    }
     reply::empty()
 }

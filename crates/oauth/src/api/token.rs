@@ -94,12 +94,18 @@ async fn handle(mut call: Call) -> Answer {
     match exchange(&call, &body).await {
         Ok(tokens) => reply::ok(&OAuthTokens::from(tokens)),
         Err(error) => {
-            if matches!(&*error.errcode, "invalid_grant" | "invalid_client") {
+            if is_counted(&error.errcode) {
                 call.app.limiter.check(Bucket::OAuthFailed(Source::of(&call.ip)), call.now)?;
             }
             Err(error)
         }
     }
+}
+
+/// Returns true if a refusal with this code counts as a failure. Neither a form that lacks a field does, nor a question whether the
+/// person has answered; one that comes too early does, since each question writes.
+fn is_counted(code: &str) -> bool {
+    matches!(code, "invalid_grant" | "invalid_client" | "unauthorized_client" | "expired_token" | "slow_down")
 }
 
 async fn exchange(call: &Call, body: &TokenRequest) -> Result<Tokens, MatrixError> {

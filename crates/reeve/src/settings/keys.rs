@@ -199,7 +199,8 @@ sections! {
         login_failed: RateLimit = RateLimit { per_second: 0.17, burst: 3 };
         /// Per address: clients registered with OAuth 2.0, and requests of clients for access.
         oauth_requests: RateLimit = RateLimit { per_second: 0.2, burst: 20 };
-        /// Per address: codes and tokens of OAuth 2.0 that are not valid.
+        /// Per address: codes and tokens of OAuth 2.0 that are not valid, and requests of clients that ask too often whether
+        /// a person has answered.
         oauth_failed: RateLimit = RateLimit { per_second: 0.17, burst: 10 };
         /// Per address: requests for mails that confirm an e-mail address, or lead to a new password.
         email_requests: RateLimit = RateLimit { per_second: 0.01, burst: 10 };

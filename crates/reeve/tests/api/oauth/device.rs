@@ -115,6 +115,19 @@ on_both_engines! {
         }
     }
 
+    // Each question writes.
+    #[config(limited)]
+    async fn a_client_that_never_waits_is_refused(server: Server) {
+        let client_id = register(&server, metadata()).await;
+        let begun = begin(&server, &client_id, "TV").await;
+        assert_eq!(error(&poll(&server, &client_id, &begun.device_code).await), (400, "authorization_pending"));
+        for _ in 0..10 {
+            assert_eq!(error(&poll(&server, &client_id, &begun.device_code).await), (400, "slow_down"));
+        }
+        let reply = poll(&server, &client_id, &begun.device_code).await;
+        assert_eq!(error(&reply), (429, "temporarily_unavailable"));
+    }
+
     #[config(enabled)]
     async fn who_may_begin(server: Server) {
         server.create("alice", false).await;

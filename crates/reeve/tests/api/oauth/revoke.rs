@@ -38,4 +38,14 @@ on_both_engines! {
         assert_eq!(alice.get(WHOAMI).await.status, 200);
         assert_eq!(error(&form(&stranger, REVOKE, &[]).await), (400, "invalid_request"));
     }
+
+    #[config(limited)]
+    async fn guesses_are_limited_by_address(server: Server) {
+        let stranger = server.stranger();
+        for _ in 0..10 {
+            assert_eq!(form(&stranger, REVOKE, &[("token", "rva_guess")]).await, (200, json!({})));
+        }
+        let reply = form(&stranger, REVOKE, &[("token", "rva_guess")]).await;
+        assert_eq!(error(&reply), (429, "temporarily_unavailable"));
+    }
 }
