@@ -4,6 +4,7 @@ mod mails;
 mod media;
 mod media_objects;
 mod migrations;
+mod oauth;
 mod plans;
 mod plans_postgres;
 mod pushers;

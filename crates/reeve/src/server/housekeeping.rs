@@ -140,7 +140,6 @@ async fn prune_expired(
             }
         }
     }
-    let unused_clients_ms = app.oauth.as_ref().map(|oauth| oauth.unused_clients_ms);
     // One batch in a transaction, so that others can write in between.
     for prune in [keys::prune, registration::prune, reeve_client_api::prune] {
         while app.db.write(move |tx| prune(tx, now)).await? {
@@ -149,10 +148,15 @@ async fn prune_expired(
             }
         }
     }
+    let unused_clients_ms = app.oauth.as_ref().map(|oauth| oauth.unused_clients_ms);
+    while app.db.write(move |tx| reeve_oauth::prune(tx, now, unused_clients_ms)).await? {
+        if *stop.borrow() {
+            return Ok(());
+        }
+    }
     app.db
         .write(move |tx| -> Result<(), DbError> {
             sessions::prune(tx, now)?;
-            reeve_oauth::prune(tx, now, unused_clients_ms)?;
             service_tokens::prune(tx, now)?;
             transactions::prune(tx, now.minus(TRANSACTIONS_MS))
         })

@@ -22,7 +22,8 @@ reeve_db::statements! {
     POLLED = "UPDATE oauth_device_requests SET last_poll_ts = $2, interval_ms = $3 WHERE device_code_hash = $1";
     DELETE = "DELETE FROM oauth_device_requests WHERE device_code_hash = $1";
     DELETE_OF_USER = "DELETE FROM oauth_device_requests WHERE user_num = $1";
-    PRUNE = "DELETE FROM oauth_device_requests WHERE ends_ts < $1";
+    PRUNE = "DELETE FROM oauth_device_requests WHERE device_code_hash IN \
+             (SELECT device_code_hash FROM oauth_device_requests WHERE ends_ts < $1 ORDER BY ends_ts LIMIT $2)";
 }
 
 /// A request to store.
@@ -125,7 +126,8 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }
 
-/// Deletes requests that ended before a time.
-pub fn prune(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
-    tx.execute(&PRUNE, &params![before])
+/// Deletes up to `most` requests that ended before a time; returns true if there may be more.
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<bool, DbError> {
+    let deleted = tx.execute(&PRUNE, &params![before, most])?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX) >= most)
 }

@@ -22,7 +22,8 @@ reeve_db::statements! {
     USE = "UPDATE oauth_requests SET used_ts = $2 WHERE id = $1";
     DELETE = "DELETE FROM oauth_requests WHERE id = $1";
     DELETE_OF_USER = "DELETE FROM oauth_requests WHERE user_num = $1";
-    PRUNE = "DELETE FROM oauth_requests WHERE ends_ts < $1";
+    PRUNE = "DELETE FROM oauth_requests WHERE id IN \
+             (SELECT id FROM oauth_requests WHERE ends_ts < $1 ORDER BY ends_ts LIMIT $2)";
 }
 
 /// A request to store.
@@ -137,7 +138,8 @@ pub fn delete_of_user(tx: &mut Tx<'_>, user_num: UserNum) -> Result<u64, DbError
     tx.execute(&DELETE_OF_USER, &params![user_num])
 }
 
-/// Deletes requests that ended before a time.
-pub fn prune(tx: &mut Tx<'_>, before: Millis) -> Result<u64, DbError> {
-    tx.execute(&PRUNE, &params![before])
+/// Deletes up to `most` requests that ended before a time; returns true if there may be more.
+pub fn prune(tx: &mut Tx<'_>, before: Millis, most: i64) -> Result<bool, DbError> {
+    let deleted = tx.execute(&PRUNE, &params![before, most])?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX) >= most)
 }
