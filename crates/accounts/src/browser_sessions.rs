@@ -17,8 +17,10 @@ use crate::policy::Policy;
 
 /// The maximum number of browser sessions of an account; the oldest ones end.
 const MAX: i64 = 50;
-/// The time after which the use of a session is noted again, in milliseconds.
+/// The longest time after which the use of a session is noted again, in milliseconds.
 const NOTED_EVERY_MS: i64 = 3_600_000;
+/// The part of the time without use, after which a session ends, in which its use is noted again.
+const NOTED_PART: i64 = 10;
 /// The longest name of a browser that is stored, in characters.
 const MAX_USER_AGENT: usize = 300;
 /// The number of bytes of the digest that make the id of a session.
@@ -118,9 +120,10 @@ pub fn sign_out(tx: &mut Tx<'_>, token_hash: &TokenHash) -> Result<(), DbError> 
     stored::take(tx, token_hash).map(|_: Option<UserNum>| ())
 }
 
-/// Returns true if the use of a session is to be noted with [`note`].
-pub fn is_to_be_noted(browser: &BrowserSession, now: Millis) -> bool {
-    now.since(browser.last_seen_ts) >= NOTED_EVERY_MS
+/// Returns true if the use of a session is to be noted with [`note`]. That must not take so long that a session ends which is used.
+pub fn is_to_be_noted(policy: &Policy, browser: &BrowserSession, now: Millis) -> bool {
+    let every_ms = NOTED_EVERY_MS.min(policy.browser_session_idle_ms / NOTED_PART);
+    now.since(browser.last_seen_ts) >= every_ms
 }
 
 /// Notes that a session was used, so that it ends later.

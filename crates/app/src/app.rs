@@ -119,7 +119,9 @@ impl State for App {
                 let token_hash = session.token_hash;
                 Ok(self.db.write(move |tx| sessions::confirm(tx, &token_hash)).await?)
             }
-            Caller::Browser(browser) if browser_sessions::is_to_be_noted(browser, self.clock.now()) => {
+            Caller::Browser(browser)
+                if browser_sessions::is_to_be_noted(&self.policy, browser, self.clock.now()) =>
+            {
                 let (policy, browser, now) = (self.policy.clone(), browser.clone(), self.clock.now());
                 Ok(self.db.write(move |tx| browser_sessions::note(tx, &policy, &browser, now)).await?)
             }

@@ -212,6 +212,20 @@ on_both_engines! {
         assert!(asks_to_sign_in(&used.get(ACCOUNT).await), "none lives longer than 90 days");
     }
 
+    #[config(|config| config.policy.browser_session_idle_ms = 900_000)]
+    async fn a_session_that_is_used_does_not_end_soon(server: Server) {
+        server.create("alice", false).await;
+        let mut idle = server.signed_in("alice").await;
+        let mut used = server.signed_in("alice").await;
+        for _ in 0..3 {
+            server.clock.advance(600_000);
+            page(&used.get(ACCOUNT).await, 200);
+        }
+        assert!(asks_to_sign_in(&idle.get(ACCOUNT).await));
+        server.clock.advance(900_000);
+        assert!(asks_to_sign_in(&used.get(ACCOUNT).await));
+    }
+
     async fn the_oldest_session_ends(server: Server) {
         server.create("alice", false).await;
         let mut oldest = server.signed_in("alice").await;
