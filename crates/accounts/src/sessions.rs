@@ -244,7 +244,8 @@ pub fn refresh(
         else {
             return refused("refresh token does not exist", false);
         };
-        tracing::warn!(%user_num, %device_id, "a refresh token was used again, and its session has ended");
+        // A login may give the device any id, also one with line breaks.
+        tracing::warn!(%user_num, ?device_id, "a refresh token was used again, and its session has ended");
         end_tokens(tx, user_num, &device_id)?;
         return refused("The refresh token was used before, so its session has ended", true);
     };
