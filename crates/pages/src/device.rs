@@ -114,7 +114,11 @@ async fn waiting(call: &Call, user_code: &str) -> Result<Option<DeviceWaiting>, 
     call.app.limiter.peek(bucket.clone(), call.now)?;
     let (code, now) = (user_code.to_owned(), call.now);
     match call.read(move |tx| DeviceWaiting::find(tx, &code, now)).await {
-        Ok(waiting) => Ok(Some(waiting)),
+        Ok(waiting) => {
+            // Again, so that simultaneous guesses do not all pass the check before any is counted.
+            call.app.limiter.peek(bucket, call.now)?;
+            Ok(Some(waiting))
+        }
         Err(error) if error.errcode == "expired_token" => {
             call.app.limiter.check(bucket, call.now)?;
             Ok(None)
