@@ -171,6 +171,7 @@ consent-device = Geräte-ID
 consent-may = Was sie tun könnte
 consent-may-messages = Nachrichten lesen und in Ihrem Namen senden, in allen Ihren Räumen
 consent-may-account = Ihr Profil, Ihre Räume und Ihre Einstellungen sehen und ändern
+consent-may-administer = Diesen Server verwalten, so weit Sie es können
 consent-may-not = Ihr Passwort erfährt sie nicht. Sie können den Zugriff jederzeit auf der Seite Ihrer Sitzungen beenden.
 consent-program = Ein Programm auf diesem Rechner bekommt Zugriff. Machen Sie nur weiter, wenn Sie eben dort begonnen haben, sich anzumelden: der Name oben ist der, den das Programm selbst nennt.
 consent-replaces = Sie tritt an die Stelle dieser Sitzung, die damit endet:

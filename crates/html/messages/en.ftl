@@ -171,6 +171,7 @@ consent-device = Device ID
 consent-may = What it could do
 consent-may-messages = Read and send messages as you, in all your rooms
 consent-may-account = See and change your profile, rooms and settings
+consent-may-administer = Administer this server, as far as you can
 consent-may-not = It does not learn your password. You can end its access at any time on the page of your sessions.
 consent-program = A program on this machine gets access. Go on only if you have just started to sign in there: the name above is what the program says of itself.
 consent-replaces = It takes the place of this session of yours, which ends:

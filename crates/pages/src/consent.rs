@@ -52,6 +52,8 @@ struct Values {
     returns_to: Option<String>,
     /// True if the browser opens a program afterwards.
     opens_program: bool,
+    /// True if the account has rights of administration, which the client gets, too.
+    administers: bool,
     device_id: String,
     /// The name of the session that ends.
     replaces: Option<String>,
@@ -72,6 +74,7 @@ fn show(call: &Reading<'_>) -> Answer {
         client: ClientView::new(&waiting.client, call),
         opens_program: returns_to.is_none(),
         returns_to: returns_to.filter(|returns_to| *returns_to != host),
+        administers: !browser.scopes.is_empty(),
         replaces: replaced.map(|device| device.display_name.unwrap_or_else(|| device_id.clone())),
         device_id,
         proves_again: waiting.needs_proof(browser),

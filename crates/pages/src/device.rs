@@ -83,6 +83,8 @@ struct Asked {
 struct Found {
     client: ClientView,
     user_code: String,
+    /// True if the account has rights of administration, which the client gets, too.
+    administers: bool,
     device_id: String,
     /// The name of the session that ends.
     replaces: Option<String>,
@@ -139,6 +141,7 @@ async fn find(mut call: Call) -> Answer {
     let values = Found {
         client: ClientView::new(&found.client, &call),
         user_code: found.user_code,
+        administers: !call.caller().scopes().is_empty(),
         replaces: replaced.map(|device| device.display_name.unwrap_or_else(|| device_id.clone())),
         device_id,
     };

@@ -42,6 +42,26 @@ on_both_engines! {
         assert!(page.html().contains(&format!("<bdi>{}</bdi>", alice.device_id)), "{}", page.body);
     }
 
+    // A client may do what its account may.
+    #[config(enabled)]
+    async fn administrators_are_told_what_they_give_away(server: Server) {
+        server.create("admin", true).await;
+        server.create("alice", false).await;
+        let (client_id, scope) = (register(&server, metadata()).await, scope("TV"));
+        for (name, wanted) in [("admin", true), ("alice", false)] {
+            let mut browser = person(&server, name).await;
+            let path = asked(&mut browser, &authorize(&client_id, &[])).await;
+            let page = browser.open(&path).await;
+            assert_eq!(page.html().contains("Administer this server"), wanted, "{name}: {}", page.html());
+            let fields = [("client_id", &*client_id), ("scope", &*scope)];
+            let begun = form(&server.stranger(), DEVICE, &fields).await;
+            assert_eq!(browser.open("/_reeve/pages/device").await.status, 200);
+            let page = browser.submit("/_reeve/pages/device", &[("user_code", begun.text("user_code"))]).await;
+            assert_eq!(page.status, 200);
+            assert_eq!(page.html().contains("Administer this server"), wanted, "{name}: {}", page.html());
+        }
+    }
+
     #[config(enabled)]
     async fn both_answers(server: Server) {
         server.create("alice", false).await;
