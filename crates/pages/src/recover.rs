@@ -2,8 +2,8 @@
 
 use axum_core::response::Response;
 use http::StatusCode;
-use reeve_accounts::emails::{self, Request};
-use reeve_accounts::recovery::{self, Proof};
+use reeve_accounts::emails::{self, Proof, Request};
+use reeve_accounts::recovery;
 use reeve_app::{Access, Answer, Call, Content, Family, MatrixError, Reading, Route, body};
 use reeve_client_api::{choose_password, email};
 use reeve_model::{EmailPurpose, User};
@@ -111,7 +111,14 @@ async fn ask(mut call: Call) -> Answer {
     };
     let Ok(address) = emails::address(&email) else { return refused(email, "recover-bad-email") };
     let language = Some(page::language(&call));
-    let request = Request { purpose: EmailPurpose::Reset, address, user_num: None, client: None, language };
+    let request = Request {
+        purpose: EmailPurpose::Reset,
+        address,
+        user_num: None,
+        client: None,
+        next_link: None,
+        language,
+    };
     match email::ask(&call, request).await {
         Ok(_) => Ok(asking(&call, StatusCode::OK, Asking { email, is_sent: true, ..Asking::default() })),
         Err(error) if error.errcode == "M_THREEPID_NOT_FOUND" => refused(email, "recover-unknown"),
