@@ -20,7 +20,9 @@ mod page;
 mod problem;
 mod proof;
 mod recover;
+mod register;
 mod renew;
+mod signed_in;
 mod target;
 
 use reeve_app::Route;
@@ -35,10 +37,10 @@ pub fn routes() -> Vec<Route> {
         authorize::routes(),
         consent::routes(),
         device::routes(),
+        register::routes(),
         recover::routes(),
         email::routes(),
         renew::routes(),
-        account::routes(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -158,7 +158,7 @@ fn choose(call: &Reading<'_>) -> Answer {
     }
     match recovery::account(call.tx, &Proof::Link(token.to_owned()), call.now) {
         Ok(user) => Ok(choosing(call, token, &user, StatusCode::OK, Vec::new())),
-        Err(error) => mail_link::ended(call, error.into(), Some(RECOVER)),
+        Err(error) => mail_link::ended(call, error.into(), Some(&mail_link::RECOVERY)),
     }
 }
 
@@ -173,7 +173,7 @@ async fn set(mut call: Call) -> Answer {
     let wanted = proof.clone();
     let user = match call.read(move |tx| recovery::account(tx, &wanted, now)).await {
         Ok(user) => user,
-        Err(error) => return mail_link::ended(&call, error, Some(RECOVER)),
+        Err(error) => return mail_link::ended(&call, error, Some(&mail_link::RECOVERY)),
     };
     let rules = call.app.policy.password_rules;
     let problems = new_password::problems(new.as_deref(), again.as_deref(), rules, &user.user_id);
@@ -184,7 +184,7 @@ async fn set(mut call: Call) -> Answer {
         Ok(_) => page::go(&call, &format!("{RECOVER}?done=yes")),
         Err(error) => match refusal(error) {
             Ok(problem) => Ok(choosing(&call, &token, &user, StatusCode::BAD_REQUEST, vec![problem])),
-            Err(error) => mail_link::ended(&call, error, Some(RECOVER)),
+            Err(error) => mail_link::ended(&call, error, Some(&mail_link::RECOVERY)),
         },
     }
 }
