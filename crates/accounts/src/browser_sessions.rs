@@ -76,6 +76,18 @@ pub fn sign_in(
     if expires.is_some_and(|until| until <= ctx.now) {
         return Ok(Err(Error::Expired));
     }
+    begin(tx, ctx, policy, &user, new)?;
+    Ok(Ok(user))
+}
+
+/// Begins a session in a browser for an account that may have one.
+pub(crate) fn begin(
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    policy: &Policy,
+    user: &User,
+    new: &NewBrowser,
+) -> Result<(), DbError> {
     let former = match &new.former {
         Some(former) => stored::take(tx, former)?,
         None => None,
@@ -105,9 +117,9 @@ pub fn sign_in(
             details: &details,
         };
         happenings::record(tx, &signed_in)?;
-        mails::signed_in(tx, ctx, policy, &user, Some(&user_agent))?;
+        mails::signed_in(tx, ctx, policy, user, Some(&user_agent))?;
     }
-    Ok(Ok(user))
+    Ok(())
 }
 
 /// Returns the time at which a session that is used now ends unless it is used again.

@@ -60,8 +60,6 @@ pub struct Client {
     pub secret: String,
     /// The number of its request, which it increases for another mail.
     pub send_attempt: i64,
-    /// The URL at which the browser continues.
-    pub next_link: Option<String>,
 }
 
 /// A request for a mail with which a person proves that an address is theirs.
@@ -75,6 +73,8 @@ pub struct Request {
     pub user_num: Option<UserNum>,
     /// The client; `None` for a page of the server, where the link does everything.
     pub client: Option<Client>,
+    /// The URL at which the browser continues; from a page of the server, a path and query of another one.
+    pub next_link: Option<String>,
     /// The language that the person prefers.
     pub language: Option<Language>,
 }
@@ -141,7 +141,7 @@ pub fn begin(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, request: &Request) -> 
         user_num: reply.user_num,
         secret_hash: request.secret_hash(),
         send_attempt: request.client.as_ref().map_or(0, |client| client.send_attempt),
-        next_link: request.client.as_ref().and_then(|client| client.next_link.clone()),
+        next_link: request.next_link.clone(),
         created_ts: former.map_or(ctx.now, |former| former.created_ts),
         expires_ts: ctx.now.plus(policy.mail.link_ms),
         validated_ts: None,
@@ -188,7 +188,10 @@ fn reply(tx: &ReadTx<'_>, policy: &Policy, request: &Request, token: &str) -> Re
     let discloses = !policy.mail.hides_addresses;
     match (request.purpose, holder) {
         (EmailPurpose::Register, None) => {
-            let letter = Letter::ConfirmRegistration { token };
+            let letter = match request.client {
+                Some(_) => Letter::ConfirmRegistration { token },
+                None => Letter::CompleteRegistration { token },
+            };
             Ok(Reply { letter, has_link: true, about: None, user_num: None })
         }
         (EmailPurpose::Register, Some(_)) if discloses => Err(Error::ThreepidInUse),
@@ -239,15 +242,21 @@ pub struct Link {
     pub user_id: Option<String>,
     /// True if it was confirmed.
     pub is_confirmed: bool,
-    /// True if an application does the rest. Otherwise the confirmation does everything.
+    /// True if an application does the rest. Otherwise the page of the link does everything.
     pub is_for_client: bool,
-    /// The URL at which the browser continues.
+    /// The URL at which the browser continues, or the path and query of a page of this server.
     pub next_link: Option<String>,
 }
 
 /// Returns the proof to which the link with a token leads, if the link confirms an address.
 pub fn open(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<Link, Error> {
     let validation = opened(tx, token, now)?;
+    shown(tx, validation)
+}
+
+/// Returns the proof to which the link with a token leads, if the link registers an account.
+pub fn open_registration(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<Link, Error> {
+    let validation = Proof::Link(token.to_owned()).find(tx, EmailPurpose::Register, now)?;
     shown(tx, validation)
 }
 
@@ -271,12 +280,13 @@ pub fn confirm(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, token: &str) -> Resu
     shown(tx, Validation { validated_ts: Some(ctx.now), ..validation })
 }
 
-/// Returns the proof to which a link leads that confirms an address. The one that leads to the choice of a password is another.
+/// Returns the proof to which a link leads that confirms an address. Those of pages on which somebody registers, or chooses a
+/// password, are others.
 fn opened(tx: &ReadTx<'_>, token: &str, now: Millis) -> Result<Validation, Error> {
     let validation = validations::by_token(tx, &hash_token(token), now)?.ok_or(Error::BadMailLink)?;
     match (validation.purpose, &validation.secret_hash) {
-        (EmailPurpose::Reset, None) => Err(Error::BadMailLink),
-        (EmailPurpose::Reset, Some(_)) | (EmailPurpose::Add | EmailPurpose::Register, _) => Ok(validation),
+        (EmailPurpose::Register | EmailPurpose::Reset, None) => Err(Error::BadMailLink),
+        (EmailPurpose::Register | EmailPurpose::Reset, Some(_)) | (EmailPurpose::Add, _) => Ok(validation),
     }
 }
 
@@ -290,6 +300,45 @@ fn shown(tx: &ReadTx<'_>, validation: Validation) -> Result<Link, Error> {
         is_for_client: validation.secret_hash.is_some(),
         next_link: validation.next_link,
     })
+}
+
+/// A proof by which a person without a session acts.
+#[derive(Clone)]
+pub enum Proof {
+    /// A complete proof of a client, by its id. The client was asked for its secret.
+    Confirmed(String),
+    /// The token of a link in a mail that leads to the page on which the person acts.
+    Link(String),
+}
+
+impl Proof {
+    /// Returns the refusal of a proof that is of no use.
+    pub(crate) fn refusal(&self) -> Error {
+        match self {
+            Self::Confirmed(_) => Error::EmailNotConfirmed,
+            Self::Link(_) => Error::BadMailLink,
+        }
+    }
+
+    /// Returns what is stored of the proof, if it is for a purpose.
+    pub(crate) fn find(
+        &self,
+        tx: &ReadTx<'_>,
+        purpose: EmailPurpose,
+        now: Millis,
+    ) -> Result<Validation, Error> {
+        let found = match self {
+            Self::Confirmed(sid) => {
+                let found = validations::find(tx, sid, now)?;
+                found.filter(|proof| proof.secret_hash.is_some() && proof.validated_ts.is_some())
+            }
+            Self::Link(token) => {
+                let found = validations::by_token(tx, &hash_token(token), now)?;
+                found.filter(|proof| proof.secret_hash.is_none())
+            }
+        };
+        found.filter(|found| found.purpose == purpose).ok_or_else(|| self.refusal())
+    }
 }
 
 /// A proof, as the client that began it presents it.
@@ -387,17 +436,14 @@ fn record(tx: &mut Tx<'_>, ctx: &Ctx, policy: &Policy, user: &User, before: &[St
     Ok(())
 }
 
-/// Uses up a complete proof for a registration, whose client was asked for its secret; returns the address, which is free.
-pub(crate) fn take(tx: &mut Tx<'_>, ctx: &Ctx, sid: &str) -> Result<String, Error> {
-    let found = validations::find(tx, sid, ctx.now)?;
-    let proof = found
-        .filter(|proof| proof.purpose == EmailPurpose::Register && proof.validated_ts.is_some())
-        .ok_or(Error::EmailNotConfirmed)?;
-    if stored::find_user(tx, EMAIL, &proof.address)?.is_some() {
+/// Uses up a proof for a registration; returns the address, which is free.
+pub(crate) fn take(tx: &mut Tx<'_>, ctx: &Ctx, proof: &Proof) -> Result<String, Error> {
+    let found = proof.find(tx, EmailPurpose::Register, ctx.now)?;
+    if stored::find_user(tx, EMAIL, &found.address)?.is_some() {
         return Err(Error::ThreepidInUse);
     }
-    validations::delete(tx, &proof.sid)?;
-    Ok(proof.address)
+    validations::delete(tx, &found.sid)?;
+    Ok(found.address)
 }
 
 /// Deletes some proofs whose time is over; returns true if there may be more.

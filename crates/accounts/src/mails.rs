@@ -21,6 +21,11 @@ pub enum Letter {
         /// The token of the link.
         token: String,
     },
+    /// Leads to the page on which an account with the address is registered.
+    CompleteRegistration {
+        /// The token of the link.
+        token: String,
+    },
     /// Asks to confirm an address that is to be added to an account.
     ConfirmAddress {
         /// The token of the link.

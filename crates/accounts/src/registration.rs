@@ -7,12 +7,14 @@ use reeve_store::registration_tokens::{self as tokens, RegistrationToken};
 use reeve_store::{registration_nonces as nonces, threepids as addresses, uia_sessions};
 use serde_json::{Map, json};
 
+use crate::audit;
+use crate::browser_sessions::{self, NewBrowser};
+use crate::emails::{self, Proof, Request};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::sessions::{self, Issued, NewSession};
 use crate::threepids::EMAIL;
 use crate::users::{self, NewUser};
-use crate::{audit, emails};
 
 /// The lifetime of a nonce of shared-secret registration, in milliseconds.
 const NONCE_LIFETIME_MS: i64 = 60_000;
@@ -155,23 +157,78 @@ pub fn prune(tx: &mut Tx<'_>, now: Millis) -> Result<bool, DbError> {
     Ok(!expired.is_empty())
 }
 
+/// The permission by which somebody registers.
+#[derive(Clone)]
+pub enum Permission {
+    /// None is needed.
+    Free,
+    /// An authentication session that was completed, which ends with the registration.
+    Session {
+        /// Its id.
+        id: String,
+        /// True if it must hold a use of a registration token.
+        needs_token: bool,
+    },
+    /// A registration token, of which the registration is a use.
+    Token(String),
+}
+
+/// The first session of a new account.
+#[derive(Clone)]
+pub enum FirstSession {
+    /// One on a device.
+    Device(NewSession),
+    /// One in a browser.
+    Browser(NewBrowser),
+}
+
+/// The e-mail address of a new account.
+#[derive(Clone)]
+pub enum Email {
+    /// One that its person has proved to be theirs. The account has it from the start.
+    Proven(Proof),
+    /// One that its person has not proved yet. This request is made for the new account, which gets the address when it is confirmed.
+    Claimed(Request),
+}
+
 /// A registration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Registration {
     /// The account.
     pub account: NewUser,
     /// True if the account is named by the next free number instead of its localpart.
     pub numbered: bool,
     /// Its first session; `None` if it has to log in.
-    pub session: Option<NewSession>,
-    /// The authentication session that was completed, which ends with the registration.
-    pub passed: Option<String>,
-    /// True if the authentication session must hold a use of a registration token.
-    pub needs_token: bool,
-    /// The id of a complete proof of an e-mail address, which the account gets.
-    pub email: Option<String>,
-    /// True if there must be one.
+    pub first: Option<FirstSession>,
+    /// The permission.
+    pub permission: Permission,
+    /// Its e-mail address.
+    pub email: Option<Email>,
+    /// True if it must have one that is proved.
     pub needs_email: bool,
+}
+
+/// Uses up a permission to register.
+fn use_up(tx: &mut Tx<'_>, ctx: &Ctx, permission: &Permission) -> Result<(), Error> {
+    match permission {
+        Permission::Free => {}
+        Permission::Session { id, needs_token } => {
+            match tokens::delete_use(tx, id)? {
+                Some(token) => tokens::complete(tx, &token)?,
+                // An administrator deleted the token meanwhile.
+                None if *needs_token => return Err(Error::BadRegistrationToken),
+                None => {}
+            }
+            uia_sessions::delete(tx, id)?;
+        }
+        Permission::Token(token) => {
+            if !tokens::take(tx, token, ctx.now)? {
+                return Err(Error::BadRegistrationToken);
+            }
+            tokens::complete(tx, token)?;
+        }
+    }
+    Ok(())
 }
 
 /// Creates an account and its first session in one transaction.
@@ -181,33 +238,31 @@ pub fn register(
     policy: &Policy,
     new: &Registration,
 ) -> Result<(User, Option<Issued>), Error> {
-    if let Some(passed) = &new.passed {
-        let token = tokens::delete_use(tx, passed)?;
-        match token {
-            Some(token) => tokens::complete(tx, &token)?,
-            // An administrator deleted the token meanwhile.
-            None if new.needs_token => return Err(Error::BadRegistrationToken),
-            None => {}
-        }
-        uia_sessions::delete(tx, passed)?;
-    }
+    use_up(tx, ctx, &new.permission)?;
     let address = match &new.email {
-        Some(sid) => Some(emails::take(tx, ctx, sid)?),
-        None if new.needs_email => return Err(Error::EmailNotConfirmed),
-        None => None,
+        Some(Email::Proven(proof)) => Some(emails::take(tx, ctx, proof)?),
+        Some(Email::Claimed(_)) | None if new.needs_email => return Err(Error::EmailNotConfirmed),
+        Some(Email::Claimed(_)) | None => None,
     };
     let user = if new.numbered {
         users::create_numbered(tx, ctx, policy, &new.account)?
     } else {
         users::create(tx, ctx, policy, &new.account)?
     };
-    let session = match &new.session {
-        Some(session) => Some(sessions::create(tx, ctx, policy, &user, session)?),
+    let issued = match &new.first {
+        Some(FirstSession::Device(session)) => Some(sessions::create(tx, ctx, policy, &user, session)?),
+        Some(FirstSession::Browser(browser)) => {
+            browser_sessions::begin(tx, ctx, policy, &user, browser)?;
+            None
+        }
         None => None,
     };
     // After the session, of which nobody needs to be told.
     if let Some(address) = address {
         addresses::put(tx, user.num, EMAIL, &address, ctx.now)?;
     }
-    Ok((user, session))
+    if let Some(Email::Claimed(request)) = &new.email {
+        emails::begin(tx, ctx, policy, &Request { user_num: Some(user.num), ..request.clone() })?;
+    }
+    Ok((user, issued))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use reeve_accounts::Policy;
-use reeve_accounts::registration::{self, Registration};
+use reeve_accounts::registration::{self, FirstSession, Permission, Registration};
 use reeve_accounts::sessions::NewSession;
 use reeve_accounts::users::NewUser;
 use reeve_app::body::Key;
@@ -149,9 +149,8 @@ async fn register(mut call: Call) -> Answer {
     let registration = Registration {
         account,
         numbered: false,
-        session,
-        passed: None,
-        needs_token: false,
+        first: session.map(FirstSession::Device),
+        permission: Permission::Free,
         email: None,
         needs_email: false,
     };

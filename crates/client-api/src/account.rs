@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_accounts::recovery::Proof;
+use reeve_accounts::emails::Proof;
 use reeve_accounts::sessions::Spared;
 use reeve_accounts::{Error, deactivate as deactivation, password_change};
 use reeve_app::credentials::MAX_PASSWORD;

@@ -44,6 +44,7 @@ mod voip;
 mod well_known;
 
 pub use recovery::choose_password;
+pub use register::create_account;
 pub use versions::VERSIONS;
 
 use reeve_app::Route;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use reeve_accounts::Error;
+use reeve_accounts::emails::Proof;
 use reeve_accounts::password_change::Chosen;
-use reeve_accounts::recovery::{self, Proof};
 use reeve_accounts::sessions::Spared;
+use reeve_accounts::{Error, recovery};
 use reeve_app::{Call, MatrixError, credentials};
 use reeve_model::User;
 

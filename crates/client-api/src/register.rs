@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use reeve_accounts::emails::Proof;
 use reeve_accounts::password::Verdict;
 use reeve_accounts::policy::WeakPassword;
-use reeve_accounts::registration;
-use reeve_accounts::sessions::{self, NewSession};
+use reeve_accounts::registration::{self, Email, FirstSession, Permission};
+use reeve_accounts::sessions::{self, Issued, NewSession};
 use reeve_accounts::users::{self, NewUser};
 use reeve_accounts::{Error, Policy};
 use reeve_app::body::{Key, Readable};
@@ -14,6 +15,7 @@ use reeve_app::json::{self, Object};
 use reeve_app::limits::{Bucket, Source};
 use reeve_app::shape::AnyObject;
 use reeve_app::{Access, Answer, Call, Limit, MatrixError, Param, Route, auth, body, reply};
+use reeve_model::User;
 use serde_json::{Value, json};
 
 use crate::login::{bad_parameter, refreshable, session_body};
@@ -127,9 +129,8 @@ async fn guest(call: &Call, body: &Registration) -> Answer {
     let new = registration::Registration {
         account,
         numbered: true,
-        session: Some(session),
-        passed: None,
-        needs_token: false,
+        first: Some(FirstSession::Device(session)),
+        permission: Permission::Free,
         email: None,
         needs_email: false,
     };
@@ -212,10 +213,12 @@ async fn user(call: &Call, body: &Registration) -> Answer {
     let new = registration::Registration {
         account,
         numbered,
-        session,
-        passed: Some(passed.session),
-        needs_token: policy.registration_requires_token,
-        email: passed.email,
+        first: session.map(FirstSession::Device),
+        permission: Permission::Session {
+            id: passed.session,
+            needs_token: policy.registration_requires_token,
+        },
+        email: passed.email.map(|sid| Email::Proven(Proof::Confirmed(sid))),
         needs_email: policy.registration_requires_email,
     };
     make(call, new).await
@@ -230,10 +233,18 @@ fn flows(policy: &Policy) -> Vec<Vec<Stage>> {
     last.into_iter().flatten().map(|last| token.into_iter().chain([last]).collect()).collect()
 }
 
-async fn make(call: &Call, new: registration::Registration) -> Answer {
+/// Creates an account and its first session. It counts against the limit of the address.
+pub async fn create_account(
+    call: &Call,
+    new: registration::Registration,
+) -> Result<(User, Option<Issued>), MatrixError> {
     call.app.limiter.check(Bucket::Registration(Source::of(&call.ip)), call.now)?;
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
-    let (user, issued) = call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await?;
+    call.write(move |tx| registration::register(tx, &ctx, &app.policy, &new)).await
+}
+
+async fn make(call: &Call, new: registration::Registration) -> Answer {
+    let (user, issued) = create_account(call, new).await?;
     match issued {
         Some(issued) => reply::ok(&session_body(&user, &issued, call)),
         None => reply::ok(&json!({ "user_id": user.user_id, "home_server": &*call.app.server_name })),

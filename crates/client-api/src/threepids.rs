@@ -245,7 +245,8 @@ async fn request(mut call: Call, purpose: EmailPurpose) -> Answer {
         purpose,
         address,
         user_num: call.optional_session().map(|session| session.user.num),
-        client: Some(Client { secret, send_attempt, next_link }),
+        client: Some(Client { secret, send_attempt }),
+        next_link,
         language: page::preferred_language(&call.headers),
     };
     let sid = email::ask(&call, request).await?;

@@ -257,6 +257,27 @@ email-too-many = Das Konto hat zu viele E-Mail-Adressen. Entfernen Sie zuerst ei
 link-ended-title = Dieser Link ist nicht mehr gültig
 link-ended = Er wurde benutzt, ist abgelaufen oder durch den einer neueren Mail ersetzt. Fordern Sie dort eine neue Mail an, wo Sie diese angefordert haben.
 
+# Ein neues Konto.
+register-link = Ein Konto anlegen
+register-title = Ein Konto anlegen
+register-login = Mit einem Konto anmelden, das Sie schon haben
+register-closed = Ohne die Betreiber dieses Servers kann hier niemand ein Konto anlegen. Bitten Sie sie um eines.
+register-username = Benutzername
+register-username-hint = Kleine Buchstaben von a bis z, Ziffern und die Zeichen . _ = - / und +. Mit dem Namen alice ist Ihre Benutzer-ID @alice:{ $server }. Sie lässt sich später nicht ändern.
+register-token = Registrierungs-Token
+register-token-hint = Sie bekommen es von den Betreibern dieses Servers.
+register-email = E-Mail-Adresse (wenn Sie möchten)
+register-email-hint = Sie bekommen eine Mail, mit der Sie sie bestätigen. Wenn Sie Ihr Passwort verlieren, können Sie damit ein neues wählen.
+register-email-about = Geben Sie Ihre E-Mail-Adresse ein. Sie bekommen eine Mail mit einem Link zum nächsten Schritt.
+register-address = Ihr Konto bekommt diese E-Mail-Adresse:
+register-submit = Das Konto anlegen
+register-missing-name = Geben Sie einen Benutzernamen ein.
+register-bad-name = Das kann kein Benutzername sein: er kann kleine Buchstaben von a bis z, Ziffern und . _ = - / und + haben, darf nicht mit _ beginnen, keine Zahl und nicht zu lang sein.
+register-name-taken = Dieser Benutzername ist vergeben. Wählen Sie einen anderen.
+register-missing-password = Geben Sie ein Passwort ein.
+register-bad-token = Dieses Registrierungs-Token kann nicht benutzt werden. Prüfen Sie es, oder bitten Sie um ein anderes.
+register-missing-token = Geben Sie ein Registrierungs-Token ein.
+
 # Ein verlorenes Passwort.
 recover-link = Passwort vergessen?
 recover-title = Ein neues Passwort wählen

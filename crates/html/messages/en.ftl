@@ -257,6 +257,27 @@ email-too-many = The account has too many e-mail addresses. Remove one first.
 link-ended-title = This link cannot be used
 link-ended = It was used, has ended, or was replaced by that of a newer mail. Ask for another mail where you asked for this one.
 
+# A new account.
+register-link = Create an account
+register-title = Create an account
+register-login = Sign in to an account that you have
+register-closed = Nobody can create an account here without the people who run this server. Ask them for one.
+register-username = User name
+register-username-hint = Small letters from a to z, digits, and the characters . _ = - / and +. With the name alice your user ID is @alice:{ $server }. It cannot be changed later.
+register-token = Registration token
+register-token-hint = You get it from the people who run this server.
+register-email = E-mail address (optional)
+register-email-hint = You get a mail by which you confirm it. If you lose your password, you can choose a new one by it.
+register-email-about = Enter your e-mail address. You get a mail with a link, which leads to the next step.
+register-address = Your account gets this e-mail address:
+register-submit = Create the account
+register-missing-name = Enter a user name.
+register-bad-name = This cannot be a user name: it can have small letters from a to z, digits, and . _ = - / and +, must not begin with _, not be a number, and not be too long.
+register-name-taken = This user name is taken. Choose another one.
+register-missing-password = Enter a password.
+register-bad-token = This registration token cannot be used. Check it, or ask for another one.
+register-missing-token = Enter a registration token.
+
 # A lost password.
 recover-link = Forgot your password?
 recover-title = Choose a new password

@@ -98,6 +98,7 @@ impl Letters {
 const fn label(letter: &Letter) -> &'static str {
     match letter {
         Letter::ConfirmRegistration { .. }
+        | Letter::CompleteRegistration { .. }
         | Letter::ConfirmAddress { .. }
         | Letter::ConfirmReset { .. }
         | Letter::ChoosePassword { .. } => "link",

@@ -42,6 +42,7 @@ macro_rules! texts {
 fn template(letter: &Letter, language: Language) -> &'static str {
     let [english, german] = match letter {
         Letter::ConfirmRegistration { .. } => texts!("confirm_registration"),
+        Letter::CompleteRegistration { .. } => texts!("complete_registration"),
         Letter::ConfirmAddress { .. } => texts!("confirm_address"),
         Letter::ConfirmReset { .. } => texts!("confirm_reset"),
         Letter::ChoosePassword { .. } => texts!("choose_password"),
@@ -154,6 +155,7 @@ fn values(style: &MailStyle, server_name: &str, stored: &StoredMail, letter: &Le
     let confirmation = |token: &str| page(&format!("email/{token}"));
     match letter {
         Letter::ConfirmRegistration { token } => Values { link: confirmation(token), ..all },
+        Letter::CompleteRegistration { token } => Values { link: page(&format!("register/{token}")), ..all },
         Letter::ConfirmAddress { token, user_id } => {
             let user_id = user_id.as_deref().map(user).unwrap_or_default();
             Values { link: confirmation(token), user_id, ..all }
@@ -225,6 +227,7 @@ mod tests {
         let (ts, address) = (Millis::ZERO, || vec!["a@x.org".to_owned()]);
         let mut letters = vec![
             Letter::ConfirmRegistration { token: token() },
+            Letter::CompleteRegistration { token: token() },
             Letter::ConfirmAddress { token: token(), user_id: None },
             Letter::ConfirmAddress { token: token(), user_id: Some(user_id()) },
             Letter::ConfirmReset { token: token(), user_id: user_id() },

@@ -7,12 +7,9 @@ use reeve_oauth::metadata::AUTHORIZE;
 use serde::Serialize;
 
 use crate::consent;
-use crate::links::encoded;
+use crate::links::{REGISTER, encoded};
 use crate::oauth::{ClientView, DISABLED, for_people, settings};
 use crate::page;
-
-/// The page where people make accounts.
-const REGISTER: &str = "/_reeve/pages/register";
 
 /// The values in the page for a request that is refused.
 #[derive(Serialize)]

@@ -20,7 +20,9 @@ mod page;
 mod problem;
 mod proof;
 mod recover;
+mod register;
 mod renew;
+mod signed_in;
 mod target;
 
 use reeve_app::Route;
@@ -35,6 +37,7 @@ pub fn routes() -> Vec<Route> {
         authorize::routes(),
         consent::routes(),
         device::routes(),
+        register::routes(),
         recover::routes(),
         email::routes(),
         renew::routes(),

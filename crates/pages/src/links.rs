@@ -8,6 +8,8 @@ pub(crate) const OVERVIEW: &str = "/_reeve/pages/account";
 pub(crate) const PASSWORD: &str = "/_reeve/pages/account/password";
 /// The e-mail addresses of the account.
 pub(crate) const EMAILS: &str = "/_reeve/pages/account/emails";
+/// The page on which people make accounts.
+pub(crate) const REGISTER: &str = "/_reeve/pages/register";
 /// The page for people who lost their password.
 pub(crate) const RECOVER: &str = "/_reeve/pages/reset";
 

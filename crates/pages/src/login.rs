@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum_core::response::Response;
 use http::StatusCode;
-use reeve_accounts::browser_sessions::{self, NewBrowser};
+use reeve_accounts::browser_sessions;
 use reeve_accounts::login::{Proof, check_may_log_in};
 use reeve_accounts::threepids;
 use reeve_app::credentials::{self, Identifier};
@@ -15,10 +15,9 @@ use reeve_app::{
 use reeve_model::User;
 use serde::Serialize;
 
-use crate::links::{OVERVIEW, PASSWORD, encoded};
 use crate::page::{self, Visitor};
 use crate::problem::Problem;
-use crate::target;
+use crate::{signed_in, target};
 
 body! {
     /// A sign-in on the page.
@@ -62,6 +61,8 @@ struct Form {
     passwords: bool,
     /// True if people who lost their password can choose another one.
     recovers: bool,
+    /// True if people can make accounts.
+    registers: bool,
     username: String,
     to: String,
     /// The parameters of the page in another language.
@@ -77,14 +78,14 @@ struct Entered {
 
 impl Entered {
     fn page(self, visitor: &impl Visitor, status: StatusCode, problems: Vec<Problem>) -> Response {
-        let keep = self.to.as_deref().map(|to| format!("&to={}", encoded(to))).unwrap_or_default();
         let policy = &visitor.head().app.policy;
         let form = Form {
             passwords: policy.password_enabled,
             recovers: policy.mail.enabled && policy.password_enabled,
+            registers: policy.registration_enabled,
             username: self.username,
+            keep: target::kept(self.to.as_deref()),
             to: self.to.unwrap_or_default(),
-            keep,
             problems,
         };
         page::show(visitor, status, "login.html", form)
@@ -94,15 +95,9 @@ impl Entered {
 fn show(call: &Reading<'_>) -> Answer {
     let to = target::local(call.query.lossy("to"));
     match call.browser() {
-        Ok(browser) => reply::see_other(&next(&browser.user, to)),
+        Ok(browser) => reply::see_other(&signed_in::next(&browser.user, to)),
         Err(_) => Ok(Entered { username: String::new(), to }.page(call, StatusCode::OK, Vec::new())),
     }
-}
-
-/// Returns the page at which somebody continues who has signed in.
-fn next(user: &User, to: Option<String>) -> String {
-    let to = to.unwrap_or_else(|| OVERVIEW.to_owned());
-    if user.password_change_required { format!("{PASSWORD}?to={}", encoded(&to)) } else { to }
 }
 
 async fn sign_in(mut call: Call) -> Answer {
@@ -125,10 +120,7 @@ async fn sign_in(mut call: Call) -> Answer {
     };
     let visit = Visit::begin();
     match begin(&call, &entered.username, &password, &visit).await {
-        Ok(user) => {
-            let response = reply::see_other(&next(&user, entered.to))?;
-            Ok(page::with_cookie(response, &call, &visit))
-        }
+        Ok(user) => signed_in::go_on(&call, &visit, &user, entered.to),
         Err(error) => {
             let problem = refusal(&error).ok_or(error)?;
             Ok(entered.page(&call, StatusCode::FORBIDDEN, vec![problem]))
@@ -136,14 +128,10 @@ async fn sign_in(mut call: Call) -> Answer {
     }
 }
 
-/// Begins a session in the browser, under a new secret: another site may have set the one that the browser sent.
+/// Begins a session in the browser.
 async fn begin(call: &Call, username: &str, password: &str, visit: &Visit) -> Result<User, MatrixError> {
     let proof = prove(call, username, password).await?;
-    let browser = NewBrowser {
-        token_hash: visit.token_hash(),
-        former: call.visit.as_ref().map(Visit::token_hash),
-        user_agent: call.user_agent().to_owned(),
-    };
+    let browser = signed_in::browser(call, visit);
     let (ctx, app) = (call.ctx(), Arc::clone(&call.app));
     let begun =
         call.write(move |tx| browser_sessions::sign_in(tx, &ctx, &app.policy, &proof, &browser)).await?;

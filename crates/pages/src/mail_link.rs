@@ -4,7 +4,7 @@ use http::StatusCode;
 use reeve_app::{Answer, MatrixError};
 use serde::Serialize;
 
-use crate::links::encoded;
+use crate::links::{RECOVER, REGISTER, encoded};
 use crate::page::{self, Visitor};
 
 /// The name of the token in the paths of links.
@@ -13,11 +13,23 @@ pub(crate) const TOKEN: &str = "mail_token";
 pub(crate) const ENDED: (u16, &str, &str) =
     (404, "M_NOT_FOUND", "the link is unknown, was replaced by a newer one, was used, or has ended");
 
+/// A page on which to ask for another mail.
+#[derive(Serialize)]
+pub(crate) struct Again {
+    path: &'static str,
+    /// The key of its title.
+    title: &'static str,
+}
+
+/// The page for people who lost their password.
+pub(crate) const RECOVERY: Again = Again { path: RECOVER, title: "recover-title" };
+/// The page on which people make accounts.
+pub(crate) const REGISTRATION: Again = Again { path: REGISTER, title: "register-title" };
+
 /// The values in the page.
 #[derive(Serialize)]
-struct Ended {
-    /// The page on which to ask for another mail, if there is one.
-    again: Option<&'static str>,
+struct Ended<'a> {
+    again: Option<&'a Again>,
 }
 
 /// Returns the path of the page of a link.
@@ -25,9 +37,8 @@ pub(crate) fn path(page: &str, token: &str) -> String {
     format!("/_reeve/pages/{page}/{}", encoded(token))
 }
 
-/// Returns the page that says that a link is of no use, if that is the error; otherwise the error. `again` is the page on which to
-/// ask for another mail.
-pub(crate) fn ended(visitor: &impl Visitor, error: MatrixError, again: Option<&'static str>) -> Answer {
+/// Returns the page that says that a link is of no use, if that is the error; otherwise the error.
+pub(crate) fn ended(visitor: &impl Visitor, error: MatrixError, again: Option<&Again>) -> Answer {
     match error.status {
         404 => Ok(page::show(visitor, StatusCode::NOT_FOUND, "link_ended.html", Ended { again })),
         _ => Err(error),

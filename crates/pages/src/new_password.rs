@@ -24,7 +24,20 @@ impl From<PasswordRules> for Rules {
     }
 }
 
-/// Returns what is wrong with a new password, which the form has twice, without knowing the present one.
+/// Returns what is wrong with a new password in a field, for an account that has none, or without knowing the present one.
+pub(crate) fn problem(
+    field: &'static str,
+    new: &str,
+    rules: PasswordRules,
+    user_id: &str,
+) -> Option<Problem> {
+    if new.chars().count() > MAX_PASSWORD {
+        return Some(Problem::at(field, "password-too-long"));
+    }
+    rules.check(new, Some(user_id)).err().map(|weakness| Problem::weak(field, weakness))
+}
+
+/// Returns what is wrong with a new password, as [`problem`] does, which the form has twice.
 pub(crate) fn problems(
     new: Option<&str>,
     again: Option<&str>,
@@ -33,11 +46,7 @@ pub(crate) fn problems(
 ) -> Vec<Problem> {
     let Some(new) = new else { return vec![Problem::at("new_password", "password-missing-new")] };
     let differs = (again != Some(new)).then(|| Problem::at("again", "password-differs"));
-    let is_too_long = new.chars().count() > MAX_PASSWORD;
-    let too_long = is_too_long.then(|| Problem::at("new_password", "password-too-long"));
-    let weak = rules.check(new, Some(user_id)).err();
-    let weak = weak.map(|weakness| Problem::weak("new_password", weakness));
-    [too_long.or(weak), differs].into_iter().flatten().collect()
+    [problem("new_password", new, rules, user_id), differs].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use axum_core::response::Response;
 use http::StatusCode;
-use reeve_accounts::emails::{self, Request};
-use reeve_accounts::recovery::{self, Proof};
+use reeve_accounts::emails::{self, Proof, Request};
+use reeve_accounts::recovery;
 use reeve_app::{Access, Answer, Call, Content, Family, MatrixError, Reading, Route, body};
 use reeve_client_api::{choose_password, email};
 use reeve_model::{EmailPurpose, User};
@@ -111,7 +111,14 @@ async fn ask(mut call: Call) -> Answer {
     };
     let Ok(address) = emails::address(&email) else { return refused(email, "recover-bad-email") };
     let language = Some(page::language(&call));
-    let request = Request { purpose: EmailPurpose::Reset, address, user_num: None, client: None, language };
+    let request = Request {
+        purpose: EmailPurpose::Reset,
+        address,
+        user_num: None,
+        client: None,
+        next_link: None,
+        language,
+    };
     match email::ask(&call, request).await {
         Ok(_) => Ok(asking(&call, StatusCode::OK, Asking { email, is_sent: true, ..Asking::default() })),
         Err(error) if error.errcode == "M_THREEPID_NOT_FOUND" => refused(email, "recover-unknown"),
@@ -151,7 +158,7 @@ fn choose(call: &Reading<'_>) -> Answer {
     }
     match recovery::account(call.tx, &Proof::Link(token.to_owned()), call.now) {
         Ok(user) => Ok(choosing(call, token, &user, StatusCode::OK, Vec::new())),
-        Err(error) => mail_link::ended(call, error.into(), Some(RECOVER)),
+        Err(error) => mail_link::ended(call, error.into(), Some(&mail_link::RECOVERY)),
     }
 }
 
@@ -166,7 +173,7 @@ async fn set(mut call: Call) -> Answer {
     let wanted = proof.clone();
     let user = match call.read(move |tx| recovery::account(tx, &wanted, now)).await {
         Ok(user) => user,
-        Err(error) => return mail_link::ended(&call, error, Some(RECOVER)),
+        Err(error) => return mail_link::ended(&call, error, Some(&mail_link::RECOVERY)),
     };
     let rules = call.app.policy.password_rules;
     let problems = new_password::problems(new.as_deref(), again.as_deref(), rules, &user.user_id);
@@ -177,7 +184,7 @@ async fn set(mut call: Call) -> Answer {
         Ok(_) => page::go(&call, &format!("{RECOVER}?done=yes")),
         Err(error) => match refusal(error) {
             Ok(problem) => Ok(choosing(&call, &token, &user, StatusCode::BAD_REQUEST, vec![problem])),
-            Err(error) => mail_link::ended(&call, error, Some(RECOVER)),
+            Err(error) => mail_link::ended(&call, error, Some(&mail_link::RECOVERY)),
         },
     }
 }

@@ -1,5 +1,7 @@
 //! The page at which somebody continues after signing in. It comes from a link, so that it is limited to pages of this server.
 
+use crate::links::encoded;
+
 /// The longest path and query, in bytes.
 const MAX: usize = 8192;
 /// The beginning of all paths at which somebody can continue.
@@ -8,6 +10,11 @@ const ROOT: &str = "/_reeve/";
 /// Returns the path and query if they lead to a page of this server.
 pub(crate) fn local(to: Option<String>) -> Option<String> {
     to.filter(|to| is_local(to))
+}
+
+/// Returns the query parameter by which another page leads there, too, as a link adds it to others; blank if there is none.
+pub(crate) fn kept(to: Option<&str>) -> String {
+    to.map(|to| format!("&to={}", encoded(to))).unwrap_or_default()
 }
 
 fn is_local(to: &str) -> bool {

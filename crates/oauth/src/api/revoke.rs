@@ -1,6 +1,6 @@
 //! `POST /_reeve/oauth/revoke`
 
-use reeve_app::limits::Bucket;
+use reeve_app::limits::{Bucket, Source};
 use reeve_app::{Access, Answer, Call, Limit, Route, body, reply, shape};
 
 use super::{DISABLED, settings};
@@ -38,7 +38,7 @@ async fn handle(mut call: Call) -> Answer {
     let (token, client_id) = (body.token.read()?, body.client_id.read()?);
     let is_known = call.write(move |tx| revocation::revoke(tx, &token, client_id.as_deref())).await?;
     if !is_known {
-        call.app.limiter.check(Bucket::OAuthFailed(call.ip.to_string()), call.now)?;
+        call.app.limiter.check(Bucket::OAuthFailed(Source::of(&call.ip)), call.now)?;
     }
     reply::empty()
 }

@@ -154,6 +154,7 @@ async fn add(mut call: Call) -> Answer {
         address,
         user_num: Some(call.user()?.num),
         client: None,
+        next_link: None,
         language: Some(page::language(&call)),
     };
     match ask(&call, proven, request).await {

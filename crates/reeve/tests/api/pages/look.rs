@@ -107,10 +107,15 @@ on_both_engines! {
         assert!(page(&reply, 500).contains("Something went wrong") && !reply.html().contains("nothing"));
     }
 
+    #[config(|config| {
+        open(config);
+        config.policy.registration_requires_token = true;
+    })]
     async fn pages_can_be_used_without_seeing_them(server: Server) {
         server.create("alice", false).await;
         let (mut signed_in, mut stranger) = (server.signed_in("alice").await, server.browser());
         let mut pages = vec![(LOGIN.to_owned(), stranger.get(LOGIN).await)];
+        pages.push((REGISTER.to_owned(), stranger.get(REGISTER).await));
         pages.push(("error".to_owned(), stranger.get("/_reeve/pages/none").await));
         for route in reeve::server::routes() {
             if route.family() == Family::Page && route.method == Method::GET {

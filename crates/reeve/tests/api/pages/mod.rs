@@ -7,14 +7,21 @@ mod login;
 mod look;
 mod password;
 mod recover;
+mod register;
 mod renew;
 mod security;
 mod sessions;
 
-use reeve_testkit::Reply;
+use reeve_testkit::{Config, Reply};
 
 const LOGIN: &str = "/_reeve/pages/login";
 const ACCOUNT: &str = "/_reeve/pages/account";
+const REGISTER: &str = "/_reeve/pages/register";
+
+/// Opens registration.
+fn open(config: &mut Config) {
+    config.policy.registration_enabled = true;
+}
 
 /// Returns the page, which must have this status.
 fn page(reply: &Reply, status: u16) -> &str {

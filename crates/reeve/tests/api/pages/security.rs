@@ -44,6 +44,7 @@ fn fields(route: &Route) -> Vec<(&'static str, &'static str)> {
     let password = ("password", "alice's password");
     match route.doc.id {
         "signIn" => vec![("username", "alice"), password],
+        "registerByPage" | "registerByLink" => vec![("username", "mallory"), password],
         "savePassword" => {
             vec![password, ("new_password", "another one"), ("again", "another one"), ("end_sessions", "yes")]
         }
@@ -57,6 +58,7 @@ fn fields(route: &Route) -> Vec<(&'static str, &'static str)> {
 }
 
 on_both_engines! {
+    #[config(open)]
     async fn no_form_of_another_site_is_taken(server: Server) {
         let (admin, alice) = (server.admin().await, server.user("alice").await);
         let mut browser = server.signed_in("alice").await;
@@ -102,6 +104,7 @@ on_both_engines! {
         assert_ne!(snapshot(&server, &admin, &alice).await, before);
     }
 
+    #[config(open)]
     async fn strangers_sign_in_first(server: Server) {
         for route in routes(&Method::GET) {
             let path = filled(route.path());
