@@ -25,6 +25,21 @@ find_postgres() {
   [[ -x $postgres_bin/initdb && -x $postgres_bin/pg_ctl ]]
 }
 
+# Installs packages of Debian.
+install_debian() {
+  local root=()
+  command -v apt-get >/dev/null ||
+    fail "This needs: $* (names of Debian's packages)." \
+      "This script installs them on Debian and Ubuntu; here, please install what corresponds to them."
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || fail "This needs: $*. Install them as root, or install sudo."
+    root=(sudo)
+  fi
+  echo "Installing: $*"
+  "${root[@]}" apt-get update -q
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
 install_packages() {
   local missing=()
   command -v cc >/dev/null && command -v make >/dev/null || missing+=(build-essential)
@@ -35,18 +50,7 @@ install_packages() {
     echo "Nothing is missing."
     return
   fi
-
-  local root=()
-  command -v apt-get >/dev/null ||
-    fail "This needs: ${missing[*]} (names of Debian's packages)." \
-      "This script installs them on Debian and Ubuntu; here, please install what corresponds to them."
-  if ((EUID != 0)); then
-    command -v sudo >/dev/null || fail "This needs: ${missing[*]}. Install them as root, or install sudo."
-    root=(sudo)
-  fi
-  echo "Installing: ${missing[*]}"
-  "${root[@]}" apt-get update -q
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+  install_debian "${missing[@]}"
   find_postgres || fail "PostgreSQL's initdb and pg_ctl are still not found under /usr/lib/postgresql."
 }
 
