@@ -467,7 +467,7 @@ on_both_engines! {
         ].into_iter().collect();
         let robot = issue(&server, &admin, "robot", scopes).await;
         let path = order(&robot, "@bob:test", json!({})).await;
-        over(&robot, &path).await;
+        over(&admin, &path).await;
         let made = link(&robot, &path).await;
         let token = "/_reeve/admin/v1/service_tokens/robot";
         ok(admin.post(&format!("{token}/rotate"), json!({ "overlap_ms": 0 })).await);
