@@ -200,10 +200,12 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the form of the fields")]
     fn text(text: &str) -> Option<String> {
         Some(text.to_owned())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the form of the fields")]
     fn texts(texts: &[&str]) -> Option<Vec<String>> {
         Some(texts.iter().map(|text| (*text).to_owned()).collect())
     }

@@ -1,5 +1,6 @@
 //! The page where a person types the code that a client on another device shows (RFC 8628, 3.3).
 
+use axum_core::response::Response;
 use http::StatusCode;
 use reeve_app::limits::Bucket;
 use reeve_app::{Access, Answer, Call, Content, Family, MatrixError, Param, Reading, Route, body};
@@ -96,17 +97,17 @@ struct Answered {
     allowed: bool,
 }
 
-fn ask(visitor: &impl Visitor, status: StatusCode, user_code: Option<String>) -> Answer {
+fn ask(visitor: &impl Visitor, status: StatusCode, user_code: Option<String>) -> Response {
     let user_code: Option<String> = user_code.map(|code| code.chars().take(MAX_CODE).collect());
     let keep = user_code.as_deref().map(|code| format!("&user_code={}", encoded(code)));
     let wrong = status != StatusCode::OK;
     let asked = Asked { user_code, wrong, keep: keep.unwrap_or_default() };
-    Ok(page::show(visitor, status, "device.html", asked))
+    page::show(visitor, status, "device.html", asked)
 }
 
 fn show(call: &Reading<'_>) -> Answer {
     settings(call)?;
-    ask(call, StatusCode::OK, call.query.utf8("user_code")?)
+    Ok(ask(call, StatusCode::OK, call.query.utf8("user_code")?))
 }
 
 /// Returns the request with a code; `None` if there is none. Codes that do not exist are counted and limited, so that nobody
@@ -133,7 +134,7 @@ async fn find(mut call: Call) -> Answer {
     let user_code = call.take_form::<UserCodeForm>().await?.user_code.read()?.unwrap_or_default();
     settings(&call)?;
     let Some(found) = waiting(&call, &user_code).await? else {
-        return ask(&call, StatusCode::BAD_REQUEST, Some(user_code));
+        return Ok(ask(&call, StatusCode::BAD_REQUEST, Some(user_code)));
     };
     let (num, device_id) = (call.user()?.num, found.scope.device_id.clone());
     let replaced = call.read(move |tx| devices::find(tx, num, &device_id)).await?;

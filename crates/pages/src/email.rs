@@ -97,10 +97,8 @@ async fn confirm(mut call: Call) -> Answer {
     let AnyObject(_) = call.take_form().await?;
     let (token, now) = (call.param(TOKEN), call.now);
     let (ctx, app, wanted) = (call.ctx(), Arc::clone(&call.app), token.clone());
-    let error = match call.write(move |tx| emails::confirm(tx, &ctx, &app.policy, &wanted)).await {
-        Ok(_) => return page::go(&call, &mail_link::path("email", &token)),
-        Err(error) => error,
-    };
+    let confirmed = call.write(move |tx| emails::confirm(tx, &ctx, &app.policy, &wanted)).await;
+    let Err(error) = confirmed else { return page::go(&call, &mail_link::path("email", &token)) };
     let problem = match &*error.errcode {
         "M_THREEPID_IN_USE" => Problem::new("email-in-use"),
         "M_TOO_LARGE" => Problem::new("email-too-many"),

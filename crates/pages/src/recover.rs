@@ -94,6 +94,7 @@ fn asking(visitor: &impl Visitor, status: StatusCode, values: Asking) -> Respons
     page::show(visitor, status, "recover.html", Asking { allowed: is_allowed(visitor), ..values })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of handlers")]
 fn show(call: &Reading<'_>) -> Answer {
     let values = Asking { is_done: page::is_done(call), ..Asking::default() };
     Ok(asking(call, StatusCode::OK, values))

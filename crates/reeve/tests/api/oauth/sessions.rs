@@ -117,8 +117,8 @@ on_both_engines! {
         let client_id = register(&server, metadata()).await;
         let mut alice = person(&server, "alice").await;
         let mut session = session(&server, &mut alice, &client_id, "PHONE").await;
-        session.client.user_id = "@alice:test".to_owned();
-        session.client.device_id = "PHONE".to_owned();
+        "@alice:test".clone_into(&mut session.client.user_id);
+        "PHONE".clone_into(&mut session.client.device_id);
         let client = &session.client;
         cross_sign(client).await;
         let other = CrossSigning::new(client);

@@ -79,7 +79,7 @@ on_both_engines! {
         server.restart(move |config| {
             config.html.templates_folder = Some(templates);
             config.html.logo = Some(logo);
-            config.html.brand = "Bräu & Co".to_owned();
+            "Bräu & Co".clone_into(&mut config.html.brand);
             config.html.accent = "#ffcc00".parse().unwrap();
         }).await;
         let mut browser = server.browser();
