@@ -139,7 +139,8 @@ mod tests {
         let unused: Vec<&String> = english.keys().filter(|key| !is_used(key)).collect();
         assert!(unused.is_empty(), "nothing shows {unused:?}");
         let asked = templates.split("t(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let missing: Vec<&str> = asked.filter(|key| !english.contains_key(*key)).collect();
+        // A name of another function can end with the same letter.
+        let missing: Vec<&str> = asked.filter(|key| !key.is_empty() && !english.contains_key(*key)).collect();
         assert!(missing.is_empty(), "there is no text for {missing:?}");
     }
 }

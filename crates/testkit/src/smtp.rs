@@ -1,8 +1,10 @@
-//! A mail server that keeps received mails.
+//! A mail server that keeps received mails. Of mails with one `Message-ID` it keeps the first, as mail programs show one: a server
+//! that stops in the moment of a delivery sends the mail again.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -38,10 +40,10 @@ impl Smtp {
         let address = listener.local_addr().expect("an address");
         let (told, mails) = mpsc::unbounded_channel();
         let closed = Arc::new(AtomicBool::new(false));
-        let refuses = Arc::clone(&closed);
+        let (refuses, known) = (Arc::clone(&closed), Arc::new(Known::default()));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(talk(stream, told.clone(), Arc::clone(&refuses)));
+                tokio::spawn(talk(stream, told.clone(), Arc::clone(&refuses), Arc::clone(&known)));
             }
         });
         Self { address, mails: Mutex::new(mails), closed }
@@ -65,11 +67,24 @@ impl Smtp {
     }
 }
 
+/// The ids of the mails that were kept.
+#[derive(Default)]
+struct Known(std::sync::Mutex<HashSet<String>>);
+
+impl Known {
+    /// Returns true if a message has an id that none had before, or none at all.
+    fn is_new(&self, message: &str) -> bool {
+        let id = message.lines().find(|line| line.starts_with("Message-ID:"));
+        id.is_none_or(|id| self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()))
+    }
+}
+
 /// One connection; it ends when the other side closes it.
 async fn talk(
     stream: TcpStream,
     mails: mpsc::UnboundedSender<Received>,
     closed: Arc<AtomicBool>,
+    known: Arc<Known>,
 ) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut mail = Received { from: String::new(), to: String::new(), message: String::new() };
@@ -105,7 +120,9 @@ async fn talk(
                     }
                     mail.message.push_str(line.strip_prefix('.').unwrap_or(&line));
                 }
-                mails.send(mail.clone()).ok()?;
+                if known.is_new(&mail.message) {
+                    mails.send(mail.clone()).ok()?;
+                }
                 b"250 taken\r\n"
             }
             "QUIT" => b"221 bye\r\n",
