@@ -44,7 +44,7 @@ test("the checks find what is wrong with a page", async () => {
         document.documentElement.lang = "fr";
         document.querySelector("label").remove();
         const wide = document.createElement("p");
-        wide.style.width = "5000px";
+        wide.style.minWidth = "5000px";
         const style = document.createElement("style");
         style.textContent = "p { color: red }";
         document.body.append(wide, style);
