@@ -44,6 +44,7 @@ test("the checks find what is wrong with a page", async () => {
         document.documentElement.lang = "fr";
         document.querySelector("label").remove();
         const wide = document.createElement("p");
+        wide.textContent = "wide";
         wide.style.minWidth = "5000px";
         const style = document.createElement("style");
         style.textContent = "p { color: red }";
