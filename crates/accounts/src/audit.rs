@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reeve_db::{DbError, Tx};
-use reeve_model::{Actor, Ctx};
+use reeve_model::{Actor, Ctx, HappeningKind, User};
 use reeve_store::happenings::{Audited, NewHappening};
 use reeve_store::{audit, happenings};
 use serde_json::Value;
@@ -61,6 +61,19 @@ pub(crate) fn open(
         happenings::record(tx, &happening)?;
     }
     Ok(Some(id))
+}
+
+/// Tells webhooks that the owner of an account logged in on a new device or in a new browser. That is not audited.
+pub(crate) fn logged_in(tx: &mut Tx<'_>, ctx: &Ctx, user: &User, details: &Value) -> Result<(), DbError> {
+    let happening = NewHappening {
+        ts: ctx.now,
+        kind: HappeningKind::AccountLoggedIn,
+        target: Some(&user.user_id),
+        actor: &Actor::User(Arc::from(user.user_id.as_str())),
+        audited: None,
+        details,
+    };
+    happenings::record(tx, &happening)
 }
 
 /// Updates the changes of an entry that [`open`] made.

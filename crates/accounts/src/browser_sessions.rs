@@ -1,19 +1,16 @@
 //! Sessions of people in browsers, on the pages of the server.
 
-use std::sync::Arc;
-
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::encoding::hex;
-use reeve_model::{Actor, BrowserSession, Ctx, HappeningKind, Millis, Scopes, TokenHash, User, UserNum};
+use reeve_model::{BrowserSession, Ctx, Millis, Scopes, TokenHash, User, UserNum};
 use reeve_store::browser_sessions::{self as stored, NewBrowserSession};
-use reeve_store::happenings::{self, NewHappening};
 use reeve_store::{users, validity};
 use serde_json::json;
 
 use crate::error::Error;
 use crate::login::{self, Proof};
-use crate::mails;
 use crate::policy::Policy;
+use crate::{audit, mails};
 
 /// The maximum number of browser sessions of an account; the oldest ones end.
 const MAX: i64 = 50;
@@ -108,15 +105,7 @@ pub(crate) fn begin(
     users::touch_last_seen(tx, user.num, ctx.now)?;
     if former != Some(user.num) {
         let details = json!({ "browser": true, "ip": ctx.ip.as_deref() });
-        let signed_in = NewHappening {
-            ts: ctx.now,
-            kind: HappeningKind::AccountLoggedIn,
-            target: Some(&user.user_id),
-            actor: &Actor::User(Arc::from(user.user_id.as_str())),
-            audited: None,
-            details: &details,
-        };
-        happenings::record(tx, &signed_in)?;
+        audit::logged_in(tx, ctx, user, &details)?;
         mails::signed_in(tx, ctx, policy, user, Some(&user_agent))?;
     }
     Ok(())

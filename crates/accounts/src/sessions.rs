@@ -1,15 +1,9 @@
 //! Sessions: beginning, refreshing and ending them.
 
-use std::sync::Arc;
-
 use reeve_db::{DbError, ReadTx, Tx};
 use reeve_model::session::hash_token;
-use reeve_model::{
-    Actor, BrowserSession, Ctx, HappeningKind, Millis, Scope, Scopes, Session, TokenHash, User, UserNum,
-    random,
-};
+use reeve_model::{BrowserSession, Ctx, Millis, Scope, Scopes, Session, TokenHash, User, UserNum, random};
 use reeve_store::access_tokens::{self, NewAccessToken};
-use reeve_store::happenings::{self, NewHappening};
 use reeve_store::oauth_sessions::OAuthSession;
 use reeve_store::refresh_tokens::{NewRefreshToken, Refreshed};
 use reeve_store::{
@@ -125,15 +119,7 @@ fn begin(
     }
     if crate::devices::insert(tx, ctx, &policy.limits, user.num, &device_id, name)? {
         let details = json!({ "device_id": device_id, "display_name": name, "ip": ctx.ip.as_deref() });
-        let logged_in = NewHappening {
-            ts: ctx.now,
-            kind: HappeningKind::AccountLoggedIn,
-            target: Some(&user.user_id),
-            actor: &Actor::User(Arc::from(user.user_id.as_str())),
-            audited: None,
-            details: &details,
-        };
-        happenings::record(tx, &logged_in)?;
+        audit::logged_in(tx, ctx, user, &details)?;
         mails::signed_in(tx, ctx, policy, user, name)?;
     } else {
         end_tokens(tx, user.num, &device_id)?;

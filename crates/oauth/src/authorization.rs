@@ -165,7 +165,7 @@ struct Asked {
     prompt: Prompt,
 }
 
-/// Checks the parameters about which a client is told what is wrong with them.
+/// Checks the parameters whose faults are reported to the client.
 fn check(client: &Client, params: &Params, is_signed_in: bool) -> Result<Asked, Error> {
     if !client.metadata.grant_types.contains(&GrantType::Code) {
         return Err(Error::Unregistered);

@@ -20,7 +20,7 @@ use reeve_db::{DbError, Tx};
 use reeve_model::Millis;
 use reeve_store::{oauth_clients, oauth_device_requests, oauth_requests, oauth_sessions};
 
-/// The time for which a request is remembered after its end, in milliseconds: a client that comes late is told so, and a code
+/// The time for which a request is remembered after its end, in milliseconds: a client that comes late gets an error that says so, and a code
 /// that is used again is recognised.
 const REMEMBERED_MS: i64 = 3_600_000;
 /// Maximum number of requests of each kind that are deleted, and of clients that are looked at, in one transaction.

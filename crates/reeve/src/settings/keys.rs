@@ -206,7 +206,7 @@ sections! {
         email_requests: RateLimit = RateLimit { per_second: 0.01, burst: 10 };
         /// Per account: requests for such mails.
         email_account: RateLimit = RateLimit { per_second: 0.003, burst: 5 };
-        /// Per e-mail address: such mails to it, whoever asked for them.
+        /// Per e-mail address: such mails to it, from all clients together.
         email_recipient: RateLimit = RateLimit { per_second: 0.002, burst: 4 };
         /// Per service token: requests.
         service_tokens: RateLimit = RateLimit { per_second: 100.0, burst: 1000 };

@@ -56,8 +56,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct Roster {
     known: RwLock<Option<Known>>,
-    /// Lets one transaction at a time load, so that each load is done once: whoever waits occupies a thread of the database, and
-    /// would occupy it for longer by loading, too.
+    /// Lets one transaction at a time load, so that each load is done once: a transaction that waits occupies a thread of the
+    /// database, and would occupy it for longer by loading, too.
     gate: Gate,
     /// The last roster that was loaded for an old snapshot alone, while somebody looks at it.
     alone: Mutex<Weak<Known>>,
